@@ -1,0 +1,384 @@
+//! What can be typed.
+//!
+//! The words of the command line and nothing else: values stay text until the verb reads them, so
+//! that a malformed id or instant is an error of the house, with its code, and not one of the
+//! parser.
+
+use std::ffi::OsString;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::examples;
+
+/// Keeps what is known, and every moment of its past.
+#[derive(Parser)]
+#[command(name = "kenning", version, arg_required_else_help = true)]
+#[command(after_help = examples::START)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Flags that go before or after the verb.
+#[derive(Args, Clone)]
+pub(crate) struct Globals {
+    /// The database: a folder, or memory: for one that is forgotten [default: kenning.db]
+    #[arg(long, global = true, env = "KENNING_DB", value_name = "PATH|URL")]
+    #[arg(hide_env_values = true)]
+    pub(crate) db: Option<String>,
+    /// Whose records
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) tenant: Option<String>,
+    /// How results are written
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Table,
+    /// One document
+    Json,
+    /// One document a line
+    Jsonl,
+    /// With a head line
+    Csv,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Create a database
+    #[command(after_help = examples::INIT)]
+    Init,
+    /// Create, list, show, alter and drop tables
+    #[command(subcommand)]
+    Table(TableVerb),
+    /// Create and list tenants
+    #[command(subcommand)]
+    Tenant(TenantVerb),
+    /// Store a record; one with the same key is replaced
+    #[command(after_help = examples::PUT)]
+    Put(Put),
+    /// Change some properties of a record (JSON merge patch)
+    #[command(after_help = examples::UPDATE)]
+    Update(Update),
+    /// Show a record
+    #[command(after_help = examples::GET)]
+    Get(Get),
+    /// Remove a record; its past stays
+    #[command(after_help = examples::DELETE)]
+    Delete(Target),
+    /// Find records by key or alias, in every table
+    #[command(after_help = examples::LOOKUP)]
+    Lookup(Lookup),
+    /// Show everything that a record ever was, oldest first
+    #[command(after_help = examples::HISTORY)]
+    History(History),
+    /// Connect two records
+    #[command(after_help = examples::LINK)]
+    Link(Link),
+    /// Remove a connection
+    #[command(after_help = examples::UNLINK)]
+    Unlink(Ends),
+    /// Show what a record is directly connected to
+    #[command(after_help = examples::NEIGHBORS)]
+    Neighbors(Walk),
+    /// Follow connections outwards from a record
+    #[command(after_help = examples::TRAVERSE)]
+    Traverse(Traverse),
+    /// Check every checksum, and every index against its rebuild
+    #[command(after_help = examples::VERIFY)]
+    Verify(Verify),
+    /// Count and measure what is stored
+    #[command(after_help = examples::STATS)]
+    Stats,
+    /// List what changed, transaction by transaction
+    #[command(after_help = examples::LOG)]
+    Log(Log),
+    /// Rewrite what is stored without what is no longer needed
+    #[command(after_help = examples::COMPACT)]
+    Compact,
+    /// Load a small made-up sample and show what can be done with it
+    #[command(after_help = examples::DEMO)]
+    Demo,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TableVerb {
+    /// Create a table
+    #[command(after_help = examples::TABLE_CREATE)]
+    Create {
+        /// Its name
+        name: String,
+        /// A file with its JSON Schema, - for standard input; without one anything goes
+        #[arg(long, value_name = "FILE")]
+        schema: Option<String>,
+    },
+    /// List the tables
+    #[command(after_help = examples::TABLE_LIST)]
+    List,
+    /// Show the schema and the indexes of a table
+    #[command(after_help = examples::TABLE_SHOW)]
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Remove a table with all its records
+    #[command(after_help = examples::TABLE_DROP)]
+    Drop {
+        /// Its name
+        name: String,
+    },
+    /// Give a table another schema
+    #[command(after_help = examples::TABLE_ALTER)]
+    Alter {
+        /// Its name
+        name: String,
+        /// A file with its JSON Schema, - for standard input
+        #[arg(long, value_name = "FILE")]
+        schema: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TenantVerb {
+    /// Create a tenant
+    #[command(after_help = examples::TENANT_CREATE)]
+    Create {
+        /// Its name
+        name: String,
+    },
+    /// List the tenants
+    #[command(after_help = examples::TENANT_LIST)]
+    List,
+}
+
+#[derive(Args)]
+pub(crate) struct Put {
+    /// The table
+    pub(crate) table: String,
+    /// A JSON object; - reads one or many from standard input
+    pub(crate) json: String,
+    /// The name under which the table knows the record
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// A further name; may be given several times
+    #[arg(long)]
+    pub(crate) alias: Vec<String>,
+    /// The id, a UUID; without one it comes from the key or is made
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// Refuse if the key is taken
+    #[arg(long)]
+    pub(crate) new: bool,
+    #[command(flatten)]
+    pub(crate) validity: Validity,
+}
+
+#[derive(Args)]
+pub(crate) struct Validity {
+    /// When it begins to hold
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) valid_from: Option<String>,
+    /// When it no longer holds
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) valid_until: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Update {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// The properties to change; null removes one; - reads standard input
+    pub(crate) json: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Target {
+    /// The table
+    pub(crate) table: String,
+    /// The record: its id, key or alias
+    #[arg(value_name = "ID-or-KEY")]
+    pub(crate) reference: String,
+}
+
+#[derive(Args)]
+pub(crate) struct When {
+    /// Look at the past: a version, or an instant such as 2026-11-20T08:30:00Z
+    #[arg(long, value_name = "VERSION-or-INSTANT")]
+    pub(crate) as_of: Option<String>,
+    /// Only what held at this instant
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) valid_at: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// If it was deleted, show what it was last
+    #[arg(long)]
+    pub(crate) deleted: bool,
+    #[command(flatten)]
+    pub(crate) when: When,
+}
+
+#[derive(Args)]
+pub(crate) struct Lookup {
+    /// Keys or aliases
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) when: When,
+}
+
+#[derive(Args)]
+pub(crate) struct History {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) when: When,
+}
+
+#[derive(Args)]
+pub(crate) struct Ends {
+    /// Where it starts: TABLE/KEY, an id, or a name
+    pub(crate) source: String,
+    /// What kind of connection it is
+    #[arg(value_name = "TYPE")]
+    pub(crate) kind: String,
+    /// Where it ends; it may be missing yet
+    pub(crate) target: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Link {
+    #[command(flatten)]
+    pub(crate) ends: Ends,
+    /// How strong it is, from 0 to 1
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    pub(crate) weight: f64,
+    /// What else is known about it
+    #[arg(long, value_name = "JSON")]
+    pub(crate) properties: Option<String>,
+    #[command(flatten)]
+    pub(crate) validity: Validity,
+}
+
+#[derive(Args)]
+pub(crate) struct Walk {
+    /// The record: TABLE/KEY, an id, or a name
+    #[arg(value_name = "REF")]
+    pub(crate) reference: String,
+    /// Only this kind of connection; may be given several times
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kinds: Vec<String>,
+    /// Which way
+    #[arg(long, value_enum, default_value_t = Direction::Both)]
+    pub(crate) direction: Direction,
+    /// At most so many
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
+    #[command(flatten)]
+    pub(crate) when: When,
+}
+
+#[derive(Args)]
+pub(crate) struct Traverse {
+    #[command(flatten)]
+    pub(crate) walk: Walk,
+    /// How many connections away
+    #[arg(long, default_value_t = 2)]
+    pub(crate) depth: u32,
+}
+
+/// Which way connections are followed.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Direction {
+    /// From source to target
+    Out,
+    /// From target to source
+    In,
+    /// Either way
+    Both,
+}
+
+#[derive(Args)]
+pub(crate) struct Verify {
+    /// Check the indexes as they were: a version or an instant
+    #[arg(long, value_name = "VERSION-or-INSTANT")]
+    pub(crate) as_of: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Log {
+    /// Only what came after this version
+    #[arg(long, value_name = "VERSION", default_value_t = 0)]
+    pub(crate) after: u64,
+    /// At most so many transactions
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+}
+
+/// A command line that says nothing sensible, or that only asks for help.
+pub(crate) struct Usage {
+    pub(crate) error: clap::Error,
+    pub(crate) json: bool,
+}
+
+impl Arguments {
+    /// Reads a command line; its first word is the program.
+    pub(crate) fn read(words: impl Iterator<Item = OsString>) -> Result<Self, Usage> {
+        let words: Vec<OsString> = words.collect();
+        let json = asks_for_json(&words);
+        Arguments::try_parse_from(words).map_err(|error| Usage { error, json })
+    }
+}
+
+/// Whether errors should be JSON, found without the parser, which has just given up.
+fn asks_for_json(words: &[OsString]) -> bool {
+    let json = |word: &str| matches!(word, "json" | "jsonl");
+    let texts: Vec<&str> = words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+    texts.windows(2).any(|pair| pair[0] == "--format" && json(pair[1]))
+        || texts.iter().any(|word| word.strip_prefix("--format=").is_some_and(json))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_stand_before_or_after_the_verb() {
+        for words in [
+            ["kenning", "--format", "csv", "table", "list"],
+            ["kenning", "table", "--format", "csv", "list"],
+            ["kenning", "table", "list", "--format", "csv"],
+        ] {
+            let arguments = Arguments::try_parse_from(words).unwrap();
+            assert_eq!(arguments.globals.format, Format::Csv);
+        }
+    }
+
+    #[test]
+    fn every_verb_has_an_example() {
+        fn check(command: &clap::Command) {
+            for verb in command.get_subcommands() {
+                let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+                let leaf = !verb.has_subcommands();
+                assert!(!leaf || help.contains("\n  "), "{} has no example", verb.get_name());
+                check(verb);
+            }
+        }
+        check(&Arguments::command());
+    }
+}

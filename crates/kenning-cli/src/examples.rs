@@ -1,0 +1,65 @@
+//! One runnable example for each verb, shown by `kenning help VERB`.
+//!
+//! They work on what `kenning --db demo.db demo` leaves behind, and a test runs every one.
+
+/// `$text` as the example of a verb.
+macro_rules! example {
+    ($text:literal) => {
+        concat!("Example, after 'kenning --db demo.db demo':\n  ", $text)
+    };
+}
+
+pub(crate) const START: &str = "\
+Start with:
+  kenning demo
+  kenning --db notes.db put entities --key ada '{\"name\": \"Ada Lovelace\"}'
+  kenning --db notes.db get entities ada
+
+'kenning help VERB' shows an example for each verb. Exit codes: 0 done, 1 nothing found,
+2 the request is wrong, 3 the database cannot answer or is damaged.";
+
+pub(crate) const INIT: &str = "Example:\n  kenning --db notes.db init";
+
+pub(crate) const TABLE_CREATE: &str = example!(
+    "echo '{\"required\": [\"title\"]}' | kenning --db demo.db table create books --schema -"
+);
+pub(crate) const TABLE_LIST: &str = example!("kenning --db demo.db table list");
+pub(crate) const TABLE_SHOW: &str = example!("kenning --db demo.db table show decisions");
+pub(crate) const TABLE_DROP: &str = example!("kenning --db demo.db table drop decisions");
+pub(crate) const TABLE_ALTER: &str = example!(
+    "echo '{\"x-kenning\": {\"indexed\": [\"summary\"]}}' \
+     | kenning --db demo.db table alter moments --schema -"
+);
+
+pub(crate) const TENANT_CREATE: &str = example!("kenning --db demo.db tenant create guests");
+pub(crate) const TENANT_LIST: &str = example!("kenning --db demo.db tenant list");
+
+pub(crate) const PUT: &str = example!(
+    "kenning --db demo.db put people '{\"name\": \"ida\", \"full_name\": \"Ida Berg\"}'
+  kenning --db demo.db put entities --key tide --alias flood '{\"name\": \"The tide\"}'
+  printf '{\"name\": \"a\"}\\n{\"name\": \"b\"}\\n' | kenning --db demo.db put entities -"
+);
+pub(crate) const UPDATE: &str =
+    example!("kenning --db demo.db update people noor '{\"role\": \"keeper emerita\"}'");
+pub(crate) const GET: &str = example!(
+    "kenning --db demo.db get people noor
+  kenning --db demo.db --format json get decisions keep-lens --as-of 12"
+);
+pub(crate) const DELETE: &str = example!("kenning --db demo.db delete decisions open-data");
+pub(crate) const LOOKUP: &str = example!("kenning --db demo.db lookup noor lighthouse");
+pub(crate) const HISTORY: &str = example!("kenning --db demo.db history decisions keep-lens");
+
+pub(crate) const LINK: &str =
+    example!("kenning --db demo.db link people/mei reviews decisions/led-lamp --weight 0.5");
+pub(crate) const UNLINK: &str =
+    example!("kenning --db demo.db unlink people/noor leads projects/lighthouse");
+pub(crate) const NEIGHBORS: &str =
+    example!("kenning --db demo.db neighbors people/noor --direction out");
+pub(crate) const TRAVERSE: &str =
+    example!("kenning --db demo.db traverse people/noor --depth 2 --type made --type about");
+
+pub(crate) const VERIFY: &str = example!("kenning --db demo.db verify");
+pub(crate) const STATS: &str = example!("kenning --db demo.db stats");
+pub(crate) const LOG: &str = example!("kenning --db demo.db log --after 10 --limit 5");
+pub(crate) const COMPACT: &str = example!("kenning --db demo.db compact");
+pub(crate) const DEMO: &str = "Example:\n  kenning demo";

@@ -1,0 +1,119 @@
+//! One function a verb: it reads the words, asks the facade, and writes the answer.
+
+mod links; // link, unlink, neighbors, traverse
+mod operations; // verify, stats, log, compact
+mod reading; // get, lookup, history
+mod rows; // what a record, a step, a change look like
+mod tables; // init, table, tenant
+mod writing; // put, update, delete
+
+use std::io::{self, BufWriter};
+
+use kenning::blocking::{Database, View, open_with};
+use kenning::{At, Create, Options, Result};
+
+use crate::args::{Arguments, TableVerb, TenantVerb, Verb};
+use crate::exit::Outcome;
+use crate::output::Output;
+use crate::{demo, raw};
+
+/// The database if neither the command line nor the environment names one.
+const DATABASE: &str = "kenning.db";
+/// The database of a demo that nobody wants to keep.
+const FORGOTTEN: &str = "memory:";
+
+/// Does what was typed.
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
+    let globals = &arguments.globals;
+    let create = creation(&arguments.verb);
+    let options = Options { create, tenant: globals.tenant.clone(), ..Options::default() };
+    let database = open_with(url(arguments), options)?;
+    let stdout = io::stdout();
+    let columns_max = raw::terminal_columns(&stdout);
+    let mut sink = BufWriter::new(stdout.lock());
+    let mut output = Output::new(globals.format, columns_max, &mut sink);
+    let outcome = verb(&database, arguments, &mut output);
+    let outcome = outcome.and_then(|outcome| output.flush().map(|()| outcome));
+    // What was done stays done: a failing close counts only where nothing failed before.
+    let closed = database.close();
+    outcome.and_then(|outcome| closed.map(|()| outcome))
+}
+
+/// Which database is meant.
+fn url(arguments: &Arguments) -> &str {
+    let unnamed = if let Verb::Demo = arguments.verb { FORGOTTEN } else { DATABASE };
+    arguments.globals.db.as_deref().unwrap_or(unnamed)
+}
+
+/// Whether the verb makes a database that is missing.
+fn creation(verb: &Verb) -> Create {
+    match verb {
+        Verb::Init | Verb::Put(_) | Verb::Demo => Create::IfMissing,
+        Verb::Table(_)
+        | Verb::Tenant(_)
+        | Verb::Update(_)
+        | Verb::Get(_)
+        | Verb::Delete(_)
+        | Verb::Lookup(_)
+        | Verb::History(_)
+        | Verb::Link(_)
+        | Verb::Unlink(_)
+        | Verb::Neighbors(_)
+        | Verb::Traverse(_)
+        | Verb::Verify(_)
+        | Verb::Stats
+        | Verb::Log(_)
+        | Verb::Compact => Create::Never,
+    }
+}
+
+/// Does one verb on an open database.
+pub(crate) fn verb(
+    database: &Database,
+    arguments: &Arguments,
+    output: &mut Output<'_>,
+) -> Result<Outcome> {
+    match &arguments.verb {
+        Verb::Init => tables::init(database, url(arguments), output),
+        Verb::Demo => demo::run(database, &arguments.globals, output),
+        Verb::Table(TableVerb::Create { name, schema }) => {
+            tables::create(database, name, schema.as_deref(), output)
+        }
+        Verb::Table(TableVerb::List) => tables::list(database, output),
+        Verb::Table(TableVerb::Show { name }) => tables::show(database, name, output),
+        Verb::Table(TableVerb::Drop { name }) => tables::drop(database, name, output),
+        Verb::Table(TableVerb::Alter { name, schema }) => {
+            tables::alter(database, name, schema, output)
+        }
+        Verb::Tenant(TenantVerb::Create { name }) => tables::create_tenant(database, name, output),
+        Verb::Tenant(TenantVerb::List) => tables::list_tenants(database, output),
+        Verb::Put(put) => writing::put(database, put, output),
+        Verb::Update(update) => writing::update(database, update, output),
+        Verb::Delete(target) => writing::delete(database, target, output),
+        Verb::Get(get) => reading::get(database, get, output),
+        Verb::Lookup(lookup) => reading::lookup(database, lookup, output),
+        Verb::History(history) => reading::history(database, history, output),
+        Verb::Link(link) => links::link(database, link, output),
+        Verb::Unlink(ends) => links::unlink(database, ends, output),
+        Verb::Neighbors(walk) => links::neighbors(database, walk, output),
+        Verb::Traverse(traverse) => links::traverse(database, traverse, output),
+        Verb::Verify(verify) => operations::verify(database, verify, output),
+        Verb::Stats => operations::stats(database, output),
+        Verb::Log(log) => operations::log(database, log, output),
+        Verb::Compact => operations::compact(database),
+    }
+}
+
+/// The database as it is now, or as it was at `as_of`, a version or an instant.
+fn view(database: &Database, as_of: Option<&str>) -> Result<View> {
+    let Some(text) = as_of else { return database.view() };
+    let at = match text.parse() {
+        Ok(version) => At::Version(version),
+        Err(_) => At::Instant(kenning::parse_instant(text)?),
+    };
+    database.as_of(at)
+}
+
+fn instant(text: Option<&str>) -> Result<Option<i64>> {
+    text.map(kenning::parse_instant).transpose()
+}

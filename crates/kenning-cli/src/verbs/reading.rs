@@ -1,0 +1,70 @@
+//! get, lookup, history.
+
+use kenning::blocking::Database;
+use kenning::{Record, Result};
+
+use super::{instant, rows, view};
+use crate::args::{Get, History, Lookup};
+use crate::exit::Outcome;
+use crate::output::Output;
+
+pub(super) fn get(database: &Database, get: &Get, output: &mut Output<'_>) -> Result<Outcome> {
+    let view = view(database, get.when.as_of.as_deref())?;
+    let valid_at = instant(get.when.valid_at.as_deref())?;
+    let (table, reference) = (&get.target.table, &get.target.reference);
+    if let Some(record) = view.get(table, reference)? {
+        if !holds(&record, valid_at) {
+            return Ok(Outcome::Nothing);
+        }
+        output.one(&rows::record(&record), rows::RECORD)?;
+        return Ok(Outcome::Done);
+    }
+    let deleted = if get.deleted { view.history(table, reference)?.pop() } else { None };
+    match deleted.filter(|past| holds(&past.record, valid_at)) {
+        None => Ok(Outcome::Nothing),
+        Some(past) => {
+            output.one(&rows::past(&past), rows::HISTORY.csv)?;
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+pub(super) fn lookup(
+    database: &Database,
+    lookup: &Lookup,
+    output: &mut Output<'_>,
+) -> Result<Outcome> {
+    let view = view(database, lookup.when.as_of.as_deref())?;
+    let valid_at = instant(lookup.when.valid_at.as_deref())?;
+    let mut list = output.list(rows::RECORDS);
+    for name in &lookup.names {
+        let records = view.lookup(name)?.into_iter();
+        for record in records.filter(|record| holds(record, valid_at)) {
+            list.row(rows::record(&record))?;
+        }
+    }
+    Ok(Outcome::found(list.end()? > 0))
+}
+
+pub(super) fn history(
+    database: &Database,
+    history: &History,
+    output: &mut Output<'_>,
+) -> Result<Outcome> {
+    let view = view(database, history.when.as_of.as_deref())?;
+    let valid_at = instant(history.when.valid_at.as_deref())?;
+    let states = view.history(&history.target.table, &history.target.reference)?.into_iter();
+    let mut list = output.list(rows::HISTORY);
+    for state in states.filter(|state| holds(&state.record, valid_at)) {
+        list.row(rows::past(&state))?;
+    }
+    Ok(Outcome::found(list.end()? > 0))
+}
+
+/// Whether the record holds at an instant, if one is asked for. Its validity is half-open.
+fn holds(record: &Record, valid_at: Option<i64>) -> bool {
+    valid_at.is_none_or(|at| {
+        record.valid_from.is_none_or(|from| from <= at)
+            && record.valid_until.is_none_or(|until| at < until)
+    })
+}

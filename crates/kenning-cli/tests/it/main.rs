@@ -1,0 +1,7 @@
+//! The real program, as a person or a script meets it.
+
+mod examples; // what `help` and `demo` show runs as it stands
+mod faults; // disks that refuse, readers that leave, a second process
+mod normal; // what differs from run to run
+mod scripts; // transcripts
+mod shell; // the program in a folder of its own

@@ -1,0 +1,127 @@
+//! Records that were read, and until when they are true.
+//!
+//! A slot holds a value that begins with the version it is from, and the version until which it is
+//! true. It serves a snapshot `s` when `from <= s < until`. The committer marks what it wrote with
+//! version `v` *before* it publishes `v`; a reader inserts only if its snapshot is not older than
+//! the last write of the shard. So between a reader's look at the store and its insertion no write
+//! can slip by unnoticed: either the mark is there first and the insertion is refused, or the slot
+//! is there first and is marked.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+
+use super::sync::RwLock;
+
+/// The part of a record key behind its space byte: tenant, table, id.
+pub(crate) type CacheKey = [u8; 24];
+
+const SHARDS: usize = 64;
+/// What a slot costs beyond its value: key, map slot, ring slot, value header.
+const SLOT_BYTES: usize = 144;
+
+pub(crate) struct Cache {
+    shards: Box<[RwLock<Shard>]>,
+    hasher: FixedState,
+    shard_bytes_max: usize,
+}
+
+#[derive(Default)]
+struct Shard {
+    slots: HashMap<CacheKey, Slot, FixedState>,
+    /// Second chance: the keys in the order they came, once each.
+    ring: VecDeque<CacheKey>,
+    bytes: usize,
+    written: u64,
+}
+
+struct Slot {
+    value: Bytes,
+    from: u64,
+    until: u64,
+    used: AtomicBool,
+}
+
+impl Cache {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        let shards = (0..SHARDS).map(|_| RwLock::new(Shard::default())).collect();
+        Cache { shards, hasher: FixedState::default(), shard_bytes_max: bytes_max / SHARDS }
+    }
+
+    /// The value that is true at `snapshot`, if it is here.
+    pub(crate) fn get(&self, key: &CacheKey, snapshot: u64) -> Option<Bytes> {
+        let shard = self.shard(key).read().expect("no holder of this lock panics");
+        let slot = shard.slots.get(key)?;
+        if snapshot < slot.from || slot.until <= snapshot {
+            return None;
+        }
+        // A plain load first: most hits are on slots that are marked already, and a store would
+        // take the cache line away from the other readers.
+        if !slot.used.load(Ordering::Relaxed) {
+            slot.used.store(true, Ordering::Relaxed);
+        }
+        Some(slot.value.clone())
+    }
+
+    /// Keeps `value`, which is from `from` and which a snapshot at `snapshot` showed.
+    pub(crate) fn insert(&self, key: CacheKey, value: Bytes, from: u64, snapshot: u64) {
+        let mut shard = self.shard(&key).write().expect("no holder of this lock panics");
+        let size = value.len() + SLOT_BYTES;
+        if snapshot < shard.written || size > self.shard_bytes_max {
+            return;
+        }
+        let slot = Slot { value, from, until: u64::MAX, used: AtomicBool::new(false) };
+        shard.bytes += size;
+        match shard.slots.insert(key, slot) {
+            Some(old) => shard.bytes -= old.value.len() + SLOT_BYTES,
+            None => shard.ring.push_back(key),
+        }
+        shard.shrink(self.shard_bytes_max);
+    }
+
+    /// Notes that `key` was written at `version`, which is not published yet.
+    pub(crate) fn mark(&self, key: &CacheKey, version: u64) {
+        let mut shard = self.shard(key).write().expect("no holder of this lock panics");
+        shard.written = shard.written.max(version);
+        if let Some(slot) = shard.slots.get_mut(key) {
+            slot.until = slot.until.min(version);
+        }
+    }
+
+    /// Bytes and slots in use.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        self.shards.iter().fold((0, 0), |(bytes, slots), shard| {
+            let shard = shard.read().expect("no holder of this lock panics");
+            (bytes + shard.bytes, slots + shard.slots.len())
+        })
+    }
+
+    fn shard(&self, key: &CacheKey) -> &RwLock<Shard> {
+        use std::hash::BuildHasher;
+        // Bits from the middle: the map inside uses the lowest and the highest of the same hash.
+        let hash = self.hasher.hash_one(key);
+        &self.shards[(hash >> 32) as usize % SHARDS]
+    }
+}
+
+impl Shard {
+    fn shrink(&mut self, bytes_max: usize) {
+        while self.bytes > bytes_max {
+            let key = self.ring.pop_front().expect("every slot is in the ring");
+            let slot = self.slots.get(&key).expect("every key of the ring has a slot");
+            if slot.used.swap(false, Ordering::Relaxed) && slot.until == u64::MAX {
+                self.ring.push_back(key);
+                continue;
+            }
+            let slot = self.slots.remove(&key).expect("it was there a line above");
+            self.bytes -= slot.value.len() + SLOT_BYTES;
+        }
+    }
+}
+
+/// The cache key of a record key.
+pub(crate) fn cache_key(record_key: &[u8]) -> CacheKey {
+    record_key[1..].try_into().expect("a record key has 25 bytes")
+}

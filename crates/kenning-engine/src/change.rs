@@ -1,0 +1,580 @@
+//! Drafts to staged writes: the verbs that change something.
+
+use kenning_index::Arc as LinkArc;
+use kenning_record::{Body, Draft, End, Id, Json, Path, Record, RecordRef, Schema, encode_record};
+use kenning_record::{entry, keys, normalize};
+use kenning_store::{Bytes, Error, Range, Result};
+
+use crate::shared::sweep_key;
+use crate::staging::PENDING;
+use crate::table::{Field, Table, check_new_name, number};
+use crate::tenant::{LINKS, TABLES};
+use crate::transaction::Transaction;
+use crate::view::{TABLE_COUNTER, table_id};
+
+/// What is said about a link.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// From 0 to 1.
+    pub weight: f64,
+    /// The user's own properties.
+    pub properties: Json,
+    /// Valid from this instant.
+    pub valid_from: Option<i64>,
+    /// Valid until this instant.
+    pub valid_until: Option<i64>,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        let properties = Json::Object(serde_json::Map::new());
+        Link { weight: 1.0, properties, valid_from: None, valid_until: None }
+    }
+}
+
+/// What a write does when the record is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Present {
+    Replace,
+    Refuse,
+}
+
+/// A record on its way: where it goes, and what was there.
+struct Target {
+    id: Id,
+    key: Option<String>,
+    before: Option<Bytes>,
+    /// Whether nobody can have used the id before.
+    fresh: bool,
+}
+
+/// What was stored of a draft.
+pub(crate) struct Stored {
+    id: Id,
+    key: Option<String>,
+    aliases: Vec<String>,
+    birth: u32,
+    created_at: i64,
+    modified_at: i64,
+}
+
+impl Stored {
+    /// The record that `draft` became.
+    pub(crate) fn record(self, table: &str, draft: Draft) -> Record {
+        Record {
+            id: self.id,
+            table: table.into(),
+            key: self.key,
+            aliases: self.aliases,
+            version: PENDING,
+            birth: self.birth,
+            created_at: self.created_at,
+            modified_at: self.modified_at,
+            valid_from: draft.valid_from,
+            valid_until: draft.valid_until,
+            properties: draft.properties,
+        }
+    }
+}
+
+/// Records. The version of what these verbs return is not known before the commit: until then it
+/// is the greatest number.
+impl Transaction {
+    /// Stores a record; one with the same key, or the same id, is replaced. Its id, key and birth
+    /// stay, and so do its aliases unless the draft has some.
+    pub async fn put(&mut self, table: &str, draft: impl Into<Draft>) -> Result<Record> {
+        let mut draft = draft.into();
+        let stored = self.store(table, &mut draft, Present::Replace).await?;
+        Ok(stored.record(table, draft))
+    }
+
+    /// Stores a record that must not be there.
+    pub async fn insert(&mut self, table: &str, draft: impl Into<Draft>) -> Result<Record> {
+        let mut draft = draft.into();
+        let stored = self.store(table, &mut draft, Present::Refuse).await?;
+        Ok(stored.record(table, draft))
+    }
+
+    /// Stores several records.
+    pub async fn put_many(&mut self, table: &str, mut drafts: Vec<Draft>) -> Result<Vec<Id>> {
+        self.store_many(table, &mut drafts).await
+    }
+
+    pub(crate) async fn store_many(&mut self, table: &str, drafts: &mut [Draft]) -> Result<Vec<Id>> {
+        let table = self.table_named(table).await?;
+        let mut ids = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            ids.push(self.store_in(&table, draft, Present::Replace).await?.id);
+        }
+        Ok(ids)
+    }
+
+    /// Changes a record by a JSON merge patch: members are replaced, null removes.
+    pub async fn update(&mut self, table: &str, reference: &str, patch: Json) -> Result<Record> {
+        let table = self.table_named(table).await?;
+        let missing = || {
+            let message = format!("table '{}' has no record '{reference}'", table.name);
+            Error::invalid("RECORD_NOT_FOUND", message)
+        };
+        let id = self.id_in(&table, reference).await?.ok_or_else(missing)?;
+        let record = self.record(&table, id).await?.ok_or_else(missing)?;
+        let mut properties = record.properties;
+        merge(&mut properties, patch);
+        let mut draft = Draft {
+            id: Some(id),
+            key: None,
+            aliases: None,
+            valid_from: record.valid_from,
+            valid_until: record.valid_until,
+            properties,
+        };
+        let stored = self.store_in(&table, &mut draft, Present::Replace).await?;
+        Ok(stored.record(&table.name, draft))
+    }
+
+    /// Deletes a record. Its key and its unique values are free at once, its links are gone, and
+    /// its history stays. `false` if it was not there.
+    pub async fn delete(&mut self, table: &str, reference: &str) -> Result<bool> {
+        let table = self.table_named(table).await?;
+        table.check_writable()?;
+        match self.id_in(&table, reference).await? {
+            Some(id) => self.remove(&table, id).await,
+            None => Ok(false),
+        }
+    }
+
+    pub(crate) async fn store(
+        &mut self,
+        table: &str,
+        draft: &mut Draft,
+        present: Present,
+    ) -> Result<Stored> {
+        let table = self.table_named(table).await?;
+        self.store_in(&table, draft, present).await
+    }
+
+    async fn store_in(
+        &mut self,
+        table: &Table,
+        draft: &mut Draft,
+        present: Present,
+    ) -> Result<Stored> {
+        self.check_age()?;
+        table.check_writable()?;
+        draft.check()?;
+        let target = self.target(table, draft).await?;
+        if present == Present::Refuse && target.before.is_some() {
+            let name = target.key.clone().unwrap_or_else(|| target.id.to_string());
+            let message = format!("table '{}' has a record '{name}' already", table.name);
+            return Err(Error::invalid("KEY_EXISTS", message));
+        }
+        table.schema.validate(&draft.properties)?;
+        self.write(table, target, draft).await
+    }
+
+    /// Where a draft goes: by its id, by its key, or to a new id.
+    async fn target(&self, table: &Table, draft: &mut Draft) -> Result<Target> {
+        let key = key_of(&table.schema, draft)?;
+        let Some(id) = draft.id else {
+            let Some(key) = key else {
+                if table.schema.key.is_some() {
+                    return Err(key_missing(table));
+                }
+                return Ok(self.fresh_target());
+            };
+            let id = match self.owner_of(table, &key).await? {
+                Some(id) => id,
+                None => Id::derived(&self.tenant.name, &table.name, &normalize(&key)?),
+            };
+            let before = self.record_bytes(table.number, id).await?;
+            return Ok(Target { id, key: Some(key), before, fresh: false });
+        };
+        let before = self.record_bytes(table.number, id).await?;
+        let known = before.as_ref().map(|bytes| stored_key(bytes)).transpose()?.flatten();
+        match (&known, &key) {
+            (Some(old), Some(new)) if normalize(old)? != normalize(new)? => {
+                return Err(Error::invalid(
+                    "KEY_IS_IDENTITY",
+                    format!("the key of '{old}' can't become '{new}'; add an alias instead"),
+                ));
+            }
+            (Some(_), None) if table.schema.key.is_some() => return Err(key_missing(table)),
+            (None, None) if table.schema.key.is_some() => return Err(key_missing(table)),
+            _ => {}
+        }
+        if before.is_some() && known.is_none() && key.is_some() {
+            let message = format!("record {id} was made without a key; add an alias instead");
+            return Err(Error::invalid("KEY_IS_IDENTITY", message));
+        }
+        Ok(Target { id, key: key.or(known), before, fresh: false })
+    }
+
+    fn fresh_target(&self) -> Target {
+        let world = &self.handle.shared().world;
+        let id = Id::v7(world.now_ms(), [world.random(), world.random()]);
+        Target { id, key: None, before: None, fresh: true }
+    }
+
+    /// The record that has `key` in `table`.
+    async fn owner_of(&self, table: &Table, key: &str) -> Result<Option<Id>> {
+        let name = keys::name_key(self.tenant.number, &normalize(key)?, table.number);
+        self.staging.stand_on(&name);
+        match self.source.get(&name).await? {
+            Some(bytes) => kenning_index::entry_id(entry::split(&bytes)?.1).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn write(&mut self, table: &Table, target: Target, draft: &Draft) -> Result<Stored> {
+        let Target { id, key, before, fresh } = target;
+        let now = self.now()?;
+        let old = before.as_ref().map(|bytes| entry::split(bytes)).transpose()?;
+        let old = old.map(|(_, payload)| RecordRef::new(payload)).transpose()?;
+        let (birth, created_at, old_aliases) = match old {
+            Some(old) => {
+                let aliases = old.aliases().map(|alias| Ok(alias?.to_owned()));
+                (old.birth()?, old.created_at()?, aliases.collect::<Result<Vec<_>>>()?)
+            }
+            None if fresh => (1, now, Vec::new()),
+            None => (self.births(End { table: table.number, id }).await? + 1, now, Vec::new()),
+        };
+        let aliases = draft.aliases.clone().unwrap_or(old_aliases);
+        let body = Body {
+            birth,
+            created_at,
+            modified_at: now,
+            valid_from: draft.valid_from,
+            valid_until: draft.valid_until,
+            key: key.as_deref(),
+            aliases: &aliases,
+            properties: &draft.properties,
+        };
+        let mut payload = Vec::with_capacity(256);
+        encode_record(&body, &mut payload)?;
+        self.stage(table, id, before.as_ref(), Some(&payload)).await?;
+        Ok(Stored { id, key, aliases, birth, created_at, modified_at: now })
+    }
+
+    /// Removes a record and counts its births, so that links to it stay gone when it is born again.
+    pub(crate) async fn remove(&mut self, table: &Table, id: Id) -> Result<bool> {
+        self.check_age()?;
+        let Some(before) = self.record_bytes(table.number, id).await? else { return Ok(false) };
+        let birth = RecordRef::new(entry::split(&before)?.1)?.birth()?;
+        self.stage(table, id, Some(&before), None).await?;
+        if table.number != number::LINKS {
+            let key = keys::birth(self.tenant.number, table.number, &id);
+            let was = self.staging.base(&key).await?;
+            self.staging.put(key, &birth.to_le_bytes(), was);
+            if self.has_links(End { table: table.number, id }).await? {
+                let work = sweep_key(self.tenant.number, table.number, Some(id.as_bytes()));
+                self.beside.put(&work, &[]);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn has_links(&self, end: End) -> Result<bool> {
+        for at in [kenning_index::direction::OUT, kenning_index::direction::IN] {
+            let range = Range::prefix(keys::links_of(self.tenant.number, at, end));
+            if !self.source.page(&range.forward().rows(1)).await?.rows.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// How often `end` was born and has died.
+    async fn births(&self, end: End) -> Result<u32> {
+        let key = keys::birth(self.tenant.number, end.table, &end.id);
+        let Some(bytes) = self.source.get(&key).await? else { return Ok(0) };
+        match entry::split(&bytes)?.1.try_into() {
+            Ok(births) => Ok(u32::from_le_bytes(births)),
+            Err(_) => Err(Error::corrupt("ENTRY_DAMAGED", "a count of births is damaged")),
+        }
+    }
+
+    /// Now, and never before what was committed already.
+    fn now(&self) -> Result<i64> {
+        let shared = self.handle.shared();
+        let now = shared.world.now_ms().min(i64::MAX as u64) as i64;
+        Ok(now.max(shared.head()?.instant))
+    }
+}
+
+/// Links.
+impl Transaction {
+    /// Links `source` to `target`. A link of the same type between them is replaced. A target that
+    /// is not there yet is linked under the id that its key will have.
+    pub async fn link(
+        &mut self,
+        source: &str,
+        kind: &str,
+        target: &str,
+        link: Link,
+    ) -> Result<Id> {
+        check_link(kind, &link)?;
+        let table = self.table_named(LINKS).await?;
+        let (source, source_birth) = self.end(source).await?;
+        let (target, target_birth) = self.end(target).await?;
+        let arc = LinkArc {
+            source,
+            source_birth,
+            kind: kind.into(),
+            target,
+            target_birth,
+            weight: link.weight,
+        };
+        let draft = Draft {
+            valid_from: link.valid_from,
+            valid_until: link.valid_until,
+            ..Draft::from(arc.properties(&link.properties))
+        };
+        draft.check()?;
+        let id = arc.id();
+        let before = self.record_bytes(number::LINKS, id).await?;
+        self.write(&table, Target { id, key: None, before, fresh: false }, &draft).await?;
+        Ok(id)
+    }
+
+    /// Removes a link. `false` if it was not there.
+    pub async fn unlink(&mut self, source: &str, kind: &str, target: &str) -> Result<bool> {
+        let table = self.table_named(LINKS).await?;
+        let source = self.referent_or_future(source).await?;
+        let target = self.referent_or_future(target).await?;
+        self.remove(&table, Id::of_link(&source, kind, &target)).await
+    }
+
+    /// An end of a new link, and the birth that the link belongs to.
+    async fn end(&self, reference: &str) -> Result<(End, u32)> {
+        let end = self.referent_or_future(reference).await?;
+        // The birth must not change before this transaction lands.
+        self.staging.stand_on(&keys::record(self.tenant.number, end.table, &end.id));
+        let birth = match self.record_bytes(end.table, end.id).await? {
+            Some(bytes) => RecordRef::new(entry::split(&bytes)?.1)?.birth()?,
+            None => self.births(end).await? + 1,
+        };
+        Ok((end, birth))
+    }
+}
+
+/// Tables.
+impl Transaction {
+    /// Makes a table.
+    pub async fn create_table(&mut self, name: &str, schema: Json) -> Result<()> {
+        check_new_name(name)?;
+        let schema = Schema::parse(&schema)?;
+        let id = table_id(&self.tenant.name, name)?;
+        if self.record_bytes(number::TABLES, id).await?.is_some() {
+            let message = format!("a table named '{name}' is there already");
+            return Err(Error::invalid("TABLE_EXISTS", message));
+        }
+        let number = self.next_table_number().await?;
+        let mut fields = Vec::new();
+        let next_index = add_fields(&mut fields, 1, &schema);
+        let properties = Table::properties(number, &schema, &fields, next_index);
+        self.put_table(id, Some(name.into()), properties).await
+    }
+
+    /// Gives a table another schema. Records that it has stay as they are and stay readable; new
+    /// indexes are filled in this transaction.
+    pub async fn alter_table(&mut self, name: &str, schema: Json) -> Result<()> {
+        let table = self.table_named(name).await?;
+        table.check_writable()?;
+        let schema = Schema::parse(&schema)?;
+        if schema.key != table.schema.key {
+            let message = format!("the key property of table '{name}' can't be changed");
+            return Err(Error::invalid("KEY_IS_IDENTITY", message));
+        }
+        let kept = |field: &&Field| schema.indexes.contains(&field.index.spec);
+        let mut fields: Vec<Field> =
+            table.fields.iter().filter(kept).map(Field::copy).collect();
+        let next_index = add_fields(&mut fields, table.next_index, &schema);
+        let properties = Table::properties(table.number, &schema, &fields, next_index);
+        self.put_table(table.id, Some(name.into()), properties).await?;
+        let altered = self.table_named(name).await?;
+        self.reindex(&table, &altered).await
+    }
+
+    /// Drops a table. Its records are out of sight at once and cleared up in the background.
+    pub async fn drop_table(&mut self, name: &str) -> Result<()> {
+        let table = self.table_named(name).await?;
+        table.check_writable()?;
+        let before = self.record_bytes(number::TABLES, table.id).await?;
+        let tables = self.table_named(TABLES).await?;
+        self.stage(&tables, table.id, before.as_ref(), None).await?;
+        let work = sweep_key(self.tenant.number, table.number, None);
+        // Whoever clears up must know the indexes that the table had.
+        let bytes = before.expect("a table that was found has a record");
+        self.beside.put(&work, &[table.id.as_bytes(), &bytes[..]].concat());
+        Ok(())
+    }
+
+    /// Stores a record of a table of the system, under a key.
+    pub(crate) async fn put_system(
+        &mut self,
+        table: &str,
+        key: &str,
+        properties: Json,
+    ) -> Result<()> {
+        let table = self.table_named(table).await?;
+        let id = Id::derived(&self.tenant.name, &table.name, &normalize(key)?);
+        let before = self.record_bytes(table.number, id).await?;
+        let target = Target { id, key: Some(key.into()), before, fresh: false };
+        self.write(&table, target, &properties.into()).await?;
+        Ok(())
+    }
+
+    async fn put_table(&mut self, id: Id, key: Option<String>, properties: Json) -> Result<()> {
+        let tables = self.table_named(TABLES).await?;
+        let before = self.record_bytes(number::TABLES, id).await?;
+        let target = Target { id, key, before, fresh: false };
+        self.write(&tables, target, &properties.into()).await?;
+        Ok(())
+    }
+
+    /// Numbers of tables are never used twice, not even those of dropped ones.
+    async fn next_table_number(&mut self) -> Result<u32> {
+        let bytes = self.record_bytes(number::TABLES, TABLE_COUNTER).await?;
+        let next = match &bytes {
+            None => Some(number::FIRST),
+            Some(bytes) => {
+                let record = RecordRef::new(entry::split(bytes)?.1)?;
+                let next = record.properties()?.get("next")?;
+                let next = next.map(|next| next.as_u64()).transpose()?.flatten();
+                next.and_then(|next| u32::try_from(next).ok())
+            }
+        };
+        let damaged = || Error::corrupt("TABLE_DAMAGED", "the count of tables is damaged");
+        let next = next.ok_or_else(damaged)?;
+        self.put_table(TABLE_COUNTER, None, serde_json::json!({"next": next + 1})).await?;
+        Ok(next)
+    }
+
+    /// Moves every record of `old` to the indexes of `new`.
+    async fn reindex(&mut self, old: &Table, new: &Table) -> Result<()> {
+        let same = |table: &Table| {
+            table.fields.iter().map(|field| field.index.number).collect::<Vec<_>>()
+        };
+        if same(old) == same(new) {
+            return Ok(());
+        }
+        let range = Range::prefix(keys::records(self.tenant.number, new.number));
+        let mut next = Some(range.forward());
+        while let Some(scan) = next {
+            let page = self.source.page(&scan).await?;
+            for row in &page.rows {
+                let (_, _, id) = keys::record_split(&row.key)?;
+                let record = RecordRef::new(entry::split(&row.value)?.1)?;
+                let (before, after) = (old.entries(id, record)?, new.entries(id, record)?);
+                self.stage_entries(new, kenning_index::difference(before, after)).await?;
+            }
+            next = page.rest;
+        }
+        Ok(())
+    }
+}
+
+fn add_fields(fields: &mut Vec<Field>, next_index: u32, schema: &Schema) -> u32 {
+    let mut next = next_index;
+    for spec in &schema.indexes {
+        if !fields.iter().any(|field| &field.index.spec == spec) {
+            fields.push(Field::new(next, spec.clone()));
+            next += 1;
+        }
+    }
+    next
+}
+
+fn stored_key(bytes: &Bytes) -> Result<Option<String>> {
+    Ok(RecordRef::new(entry::split(bytes)?.1)?.key()?.map(str::to_owned))
+}
+
+/// The key of a draft, from the draft itself or from the property that its schema names. A key that
+/// is given fills that property in.
+fn key_of(schema: &Schema, draft: &mut Draft) -> Result<Option<String>> {
+    let Some(path) = &schema.key else { return Ok(draft.key.clone()) };
+    let said = match path.get(&draft.properties) {
+        Some(Json::String(said)) => Some(said.clone()),
+        Some(Json::Null) | None => None,
+        Some(_) => {
+            let message = format!("the key property '{path}' must be text");
+            return Err(Error::invalid("KEY_MALFORMED", message));
+        }
+    };
+    match (&draft.key, said) {
+        (Some(key), Some(said)) if normalize(key)? != normalize(&said)? => {
+            let message = format!("the key is '{key}' but property '{path}' says '{said}'");
+            Err(Error::invalid("KEY_IS_IDENTITY", message))
+        }
+        (_, Some(said)) => Ok(Some(said)),
+        (Some(key), None) => {
+            fill(&mut draft.properties, path, key);
+            Ok(Some(key.clone()))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+fn fill(properties: &mut Json, path: &Path, key: &str) {
+    let mut place = properties;
+    for step in &path.steps {
+        if !place.is_object() {
+            *place = Json::Object(serde_json::Map::new());
+        }
+        place = place
+            .as_object_mut()
+            .expect("it was made an object a line above")
+            .entry(step.clone())
+            .or_insert(Json::Null);
+    }
+    *place = key.into();
+}
+
+fn key_missing(table: &Table) -> Error {
+    let path = table.schema.key.as_ref().map(ToString::to_string).unwrap_or_default();
+    let message = format!("a record of table '{}' needs its key property '{path}'", table.name);
+    Error::invalid("KEY_MISSING", message)
+}
+
+fn check_link(kind: &str, link: &Link) -> Result<()> {
+    const KIND_BYTES_MAX: usize = 4_096;
+    if kind.trim().is_empty() || kind.chars().any(char::is_control) {
+        return Err(Error::invalid("LINK_TYPE", "the type of a link is text that can be seen"));
+    }
+    if kind.len() > KIND_BYTES_MAX {
+        let message = format!(
+            "the type of a link has {} bytes, the most is {KIND_BYTES_MAX}",
+            kind.len()
+        );
+        return Err(Error::exhausted("LINK_TYPE_TOO_LARGE", message));
+    }
+    if !(0.0..=1.0).contains(&link.weight) {
+        let message = format!("the weight of a link is {}, it must be from 0 to 1", link.weight);
+        return Err(Error::invalid("LINK_WEIGHT", message));
+    }
+    match &link.properties {
+        Json::Object(_) => Ok(()),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
+            Err(Error::invalid("NOT_AN_OBJECT", "the properties of a link are not a JSON object"))
+        }
+    }
+}
+
+/// JSON merge patch, RFC 7396.
+fn merge(target: &mut Json, patch: Json) {
+    let Json::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = Json::Object(serde_json::Map::new());
+    }
+    let members = target.as_object_mut().expect("it was made an object a line above");
+    for (name, value) in patch {
+        if value.is_null() {
+            members.remove(&name);
+        } else {
+            merge(members.entry(name).or_insert(Json::Null), value);
+        }
+    }
+}

@@ -1,0 +1,456 @@
+//! The one thread that commits.
+//!
+//! It takes whatever waits as a group, checks each transaction against the recent writes and against
+//! the earlier members of the group, gives each a version, and makes one batch of entries, history,
+//! log and outcomes. One `Store::commit`, one sync; then the new version is published and everybody
+//! is answered. If the store fails, nobody can know whether the batch will be there after reopening:
+//! the group is told so, and the database closes itself.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use futures_channel::oneshot;
+use kenning_record::{LogBody, LogEntry, LogHead, TenantNo, Version, entry, keys};
+use kenning_store::{Batch, Durability, Error, ErrorKind, Range, Result, Snapshot, Space};
+use kenning_store::{Store, Write, block_on};
+
+use crate::Bug;
+use crate::cache::CacheKey;
+use crate::log::TransactionId;
+use crate::shared::{Head, Shared, record_key};
+use crate::staging::Staged;
+use crate::window::{Reads, Window};
+
+/// Transactions that may wait at once.
+const QUEUE_MAX: usize = 10_000;
+/// Bytes of one group, unless a single transaction has more.
+const GROUP_BYTES_MAX: usize = 16 << 20;
+
+/// What a commit answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The version of the transaction.
+    pub version: Version,
+    /// When it was committed, in milliseconds since the epoch.
+    pub instant: i64,
+}
+
+/// A transaction on its way.
+pub(crate) struct Request {
+    pub(crate) id: TransactionId,
+    /// Whether the id is the client's, so that it may come again.
+    pub(crate) id_given: bool,
+    pub(crate) tenant: TenantNo,
+    pub(crate) snapshot: Version,
+    pub(crate) reads: Reads,
+    pub(crate) writes: Vec<(Vec<u8>, Staged)>,
+    /// Writes beside the versioned ones: work for the sweeper, watermarks.
+    pub(crate) beside: Batch,
+    /// The changes; `None` for writes that make no version.
+    pub(crate) log: Option<LogBody>,
+    /// Whether it changes a schema.
+    pub(crate) schema_changed: bool,
+    pub(crate) bytes: usize,
+    pub(crate) durability: Durability,
+    pub(crate) reply: oneshot::Sender<Result<Committed>>,
+}
+
+/// Where transactions wait for the committer.
+#[derive(Default)]
+pub(crate) struct Queue {
+    waiting: Mutex<Waiting>,
+    bell: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    requests: VecDeque<Request>,
+    closed: bool,
+}
+
+impl Queue {
+    /// Hands `request` over; gives it back when the database is closed or too much waits.
+    pub(crate) fn push(&self, request: Request) -> Result<(), Refused> {
+        let mut waiting = self.waiting.lock().expect("no holder of this lock panics");
+        if waiting.closed {
+            return Err(Refused::Closed);
+        }
+        if waiting.requests.len() >= QUEUE_MAX {
+            return Err(Refused::Full);
+        }
+        waiting.requests.push_back(request);
+        if waiting.requests.len() == 1 {
+            self.bell.notify_one();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn close(&self) {
+        self.waiting.lock().expect("no holder of this lock panics").closed = true;
+        self.bell.notify_one();
+    }
+
+    /// The next group. `Idle` after `idle` without one, `Closed` when nothing will come any more.
+    fn take(&self, idle: Option<Duration>) -> Next {
+        let mut waiting = self.waiting.lock().expect("no holder of this lock panics");
+        while waiting.requests.is_empty() {
+            if waiting.closed {
+                return Next::Closed;
+            }
+            match idle {
+                None => waiting = self.bell.wait(waiting).expect("no holder of this lock panics"),
+                Some(idle) => {
+                    let woken = self.bell.wait_timeout(waiting, idle);
+                    let (guard, time) = woken.expect("no holder of this lock panics");
+                    waiting = guard;
+                    if time.timed_out() && waiting.requests.is_empty() {
+                        return Next::Idle;
+                    }
+                }
+            }
+        }
+        let mut group = Vec::with_capacity(waiting.requests.len());
+        let mut bytes = 0;
+        while let Some(request) = waiting.requests.front() {
+            bytes += request.bytes;
+            if bytes > GROUP_BYTES_MAX && !group.is_empty() {
+                break;
+            }
+            group.extend(waiting.requests.pop_front());
+        }
+        Next::Group(group)
+    }
+}
+
+/// Why a request was not taken.
+pub(crate) enum Refused {
+    Closed,
+    Full,
+}
+
+enum Next {
+    Group(Vec<Request>),
+    Idle,
+    Closed,
+}
+
+/// The state of the committing thread.
+pub(crate) struct Committer {
+    shared: Arc<Shared>,
+    store: Arc<dyn Store>,
+    window: Window,
+    /// What each tenant's next log entry refers to.
+    previous: HashMap<TenantNo, Previous>,
+    /// Whether the last commit was not synced.
+    behind: bool,
+}
+
+/// The last version of a tenant, and the last one that changed a schema.
+#[derive(Clone, Copy, Default)]
+struct Previous {
+    version: Version,
+    schema: Version,
+}
+
+/// Who waits for an answer, and which.
+struct Reply {
+    id: TransactionId,
+    answer: Committed,
+    sender: oneshot::Sender<Result<Committed>>,
+}
+
+/// A group in the making.
+struct Group {
+    batch: Batch,
+    replies: Vec<Reply>,
+    /// Records that the batch writes, for the cache.
+    marks: Vec<(CacheKey, Version)>,
+    /// What landed, in case the window may not know yet.
+    late: Vec<(Version, Vec<Vec<u8>>)>,
+    version: Version,
+    instant: i64,
+    durability: Durability,
+}
+
+type Sender = oneshot::Sender<Result<Committed>>;
+
+impl Committer {
+    pub(crate) fn new(shared: Arc<Shared>, store: Arc<dyn Store>) -> Self {
+        let window = Window::new(shared.version(), shared.settings.window_keys_max);
+        Committer { shared, store, window, previous: HashMap::new(), behind: false }
+    }
+
+    /// Commits until the database is closed.
+    pub(crate) fn run(mut self) {
+        let sync_ms = Duration::from_millis(self.shared.settings.sync_ms.max(1));
+        loop {
+            let step = match self.shared.queue.take(self.behind.then_some(sync_ms)) {
+                Next::Group(requests) => self.commit(requests),
+                Next::Idle => self.sync(),
+                Next::Closed => {
+                    // The last relaxed commits are worth a sync; if it fails nobody waits for it.
+                    let _ = self.behind && self.sync().is_err();
+                    return self.shared.close(None);
+                }
+            };
+            if let Err(error) = step {
+                self.shared.close(Some(error));
+                return self.refuse_waiting();
+            }
+        }
+    }
+
+    fn refuse_waiting(&self) {
+        while let Next::Group(requests) = self.shared.queue.take(None) {
+            for request in requests {
+                answer(request.reply, Err(self.shared.why_closed()));
+            }
+        }
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.behind = false;
+        block_on(self.store.commit(Batch::new(), Durability::Strict))
+    }
+
+    /// Commits one group. An error closes the database.
+    fn commit(&mut self, requests: Vec<Request>) -> Result<()> {
+        let head = self.shared.head()?;
+        let now = self.shared.world.now_ms().min(i64::MAX as u64) as i64;
+        let mut group = Group {
+            batch: Batch::new(),
+            replies: Vec::with_capacity(requests.len()),
+            marks: Vec::new(),
+            late: Vec::new(),
+            version: head.version,
+            // A clock that jumps back does not take the instants with it.
+            instant: now.max(head.instant),
+            durability: Durability::Relaxed,
+        };
+        for request in requests {
+            if let Err((error, sender)) = self.admit(&head, &mut group, request) {
+                self.shared.counters.conflicts.fetch_add(1, Relaxed);
+                answer(sender, Err(error));
+            }
+        }
+        for (version, keys) in std::mem::take(&mut group.late) {
+            self.window.push(version, keys);
+        }
+        if group.replies.is_empty() { Ok(()) } else { self.land(&head, group) }
+    }
+
+    /// Lets a transaction into the group, or gives the reason back.
+    fn admit(
+        &mut self,
+        head: &Head,
+        group: &mut Group,
+        request: Request,
+    ) -> Result<(), (Error, Sender)> {
+        let judged = self.judge(head, group, &request);
+        let previous = match judged.and_then(|known| Ok((known, self.previous_of(&request)?))) {
+            Ok((None, previous)) => previous,
+            Ok((Some(answer), _)) => {
+                group.replies.push(Reply { id: request.id, answer, sender: request.reply });
+                return Ok(());
+            }
+            Err(error) => return Err((error, request.reply)),
+        };
+        if request.durability == Durability::Strict {
+            group.durability = Durability::Strict;
+        }
+        let (id, answer, sender) = self.append(group, request, previous);
+        group.replies.push(Reply { id, answer, sender });
+        Ok(())
+    }
+
+    /// Whether the transaction may land; its answer, if it landed before.
+    fn judge(&self, head: &Head, group: &Group, request: &Request) -> Result<Option<Committed>> {
+        if request.id_given && !self.has(Bug::ReplayTwice) {
+            if let Some(reply) = group.replies.iter().find(|reply| reply.id == request.id) {
+                return Ok(Some(reply.answer));
+            }
+            if let Some(answer) = block_on(outcome(&*head.snapshot, request.id))? {
+                return Ok(Some(answer));
+            }
+        }
+        self.window.check(request.snapshot, &request.reads)?;
+        Ok(None)
+    }
+
+    /// Writes the transaction into the batch of the group.
+    fn append(
+        &mut self,
+        group: &mut Group,
+        request: Request,
+        previous: Previous,
+    ) -> (TransactionId, Committed, Sender) {
+        let batch = &mut group.batch;
+        copy(&request.beside, batch);
+        let Some(log) = request.log else {
+            let answer = Committed { version: group.version, instant: group.instant };
+            return (request.id, answer, request.reply);
+        };
+        let reuse = self.has(Bug::ReuseVersion) && group.version > self.shared.version();
+        let version = group.version + u64::from(!reuse);
+        let history = self.shared.settings.history_keep && !self.has(Bug::DropHistory);
+        let mut keys = Vec::with_capacity(request.writes.len());
+        for (key, staged) in request.writes {
+            let forget = key[0] == Space::Fields.byte() && version.is_multiple_of(7);
+            if !(forget && self.has(Bug::DropIndexWrite)) {
+                write(batch, &key, &staged, version, history);
+            }
+            group.marks.extend(record_key(&key).map(|key| (key, version)));
+            keys.push(key);
+        }
+        let answer = Committed { version, instant: group.instant };
+        let head = LogHead {
+            version,
+            transaction: request.id.0,
+            origin: [0; 16],
+            instant: group.instant,
+            previous: previous.version,
+            schema: if request.schema_changed { version } else { previous.schema },
+        };
+        let latest = Previous { version, schema: head.schema };
+        batch.put_with(&keys::log(request.tenant, version), |bytes| log.finish(head, bytes));
+        batch.put(&keys::outcome(&request.id.0), &encode_outcome(request.tenant, answer));
+        self.previous.insert(request.tenant, latest);
+        group.version = version;
+        if self.has(Bug::ForgetGroupConflicts) {
+            group.late.push((version, keys));
+        } else {
+            self.window.push(version, keys);
+        }
+        (request.id, answer, request.reply)
+    }
+
+    /// What the log entry of this transaction refers to.
+    fn previous_of(&self, request: &Request) -> Result<Previous> {
+        if let Some(previous) = self.previous.get(&request.tenant) {
+            return Ok(*previous);
+        }
+        let head = self.shared.head()?;
+        let scan = Range::prefix(keys::logs(request.tenant)).backward().rows(1);
+        let page = block_on(head.snapshot.page(&scan))?;
+        let Some(row) = page.rows.first() else { return Ok(Previous::default()) };
+        let (_, version) = keys::log_split(&row.key)?;
+        let entry = LogEntry::decode(&row.value, version)?;
+        Ok(Previous { version, schema: entry.head.schema })
+    }
+
+    /// Commits the batch, publishes the new version and answers everybody.
+    fn land(&mut self, head: &Head, group: Group) -> Result<()> {
+        let Group { mut batch, mut replies, marks, version, instant, durability, .. } = group;
+        // Without history no earlier version can be shown.
+        let keep = self.shared.settings.history_keep;
+        let history_from = if keep { head.history_from } else { version };
+        if version > head.version {
+            let bytes = Head::encode(version, instant, history_from);
+            batch.put(&keys::meta("head"), &bytes);
+            batch.put(&keys::clock(instant.max(0) as u64), &frame(version, &[]));
+        }
+        if self.has(Bug::AckBeforeCommit) {
+            replies.drain(..).for_each(|reply| answer(reply.sender, Ok(reply.answer)));
+        }
+        let skip = self.has(Bug::SkipSync);
+        let asked = if skip { Durability::Relaxed } else { durability };
+        let landed = block_on(async {
+            self.store.commit(batch, asked).await?;
+            self.store.snapshot().await
+        });
+        let snapshot = match landed {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                for reply in replies {
+                    answer(reply.sender, Err(unknown(reply.id, &error)));
+                }
+                return Err(error);
+            }
+        };
+        self.behind = asked == Durability::Relaxed && !skip;
+        if !self.has(Bug::StaleCache) {
+            marks.iter().for_each(|(key, version)| self.shared.cache.mark(key, *version));
+        }
+        self.shared.publish(Head { version, instant, history_from, snapshot });
+        self.window.trim(self.shared.oldest(version));
+        self.shared.counters.groups.fetch_add(1, Relaxed);
+        self.shared.counters.commits.fetch_add(replies.len() as u64, Relaxed);
+        self.shared.sweep.tick(instant);
+        for reply in replies {
+            answer(reply.sender, Ok(reply.answer));
+        }
+        Ok(())
+    }
+
+    fn has(&self, bug: Bug) -> bool {
+        self.shared.settings.has(bug)
+    }
+}
+
+/// A caller that went away needs no answer.
+fn answer(sender: Sender, answer: Result<Committed>) {
+    let _ = sender.send(answer);
+}
+
+fn unknown(id: TransactionId, error: &Error) -> Error {
+    let message = format!(
+        "the commit failed in the store, so it is unknown whether transaction {id} landed; \
+         reopen the database and ask for its outcome"
+    );
+    Error::new(ErrorKind::Closed, "OUTCOME_UNKNOWN", message).because(error.to_string())
+}
+
+/// Writes one staged entry, and what it replaces into the history.
+fn write(batch: &mut Batch, key: &[u8], staged: &Staged, version: Version, history: bool) {
+    if let Some(before) = staged.before.as_ref().filter(|_| history) {
+        batch.put(&keys::history(key, version), before);
+    }
+    match &staged.after {
+        Some(after) => {
+            let (_, payload) = entry::split(after).expect("a staged entry is framed");
+            let sum = entry::payload_sum(payload);
+            batch.put_with(key, |bytes| entry::write(version, payload, sum, bytes));
+        }
+        None => batch.delete(key),
+    }
+}
+
+fn copy(from: &Batch, to: &mut Batch) {
+    for write in from.writes() {
+        match write {
+            Write::Put(key, value) => to.put(key, value),
+            Write::Delete(key) => to.delete(key),
+        }
+    }
+}
+
+/// A framed entry of a space without history.
+pub(crate) fn frame(version: Version, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(payload.len() + entry::OVERHEAD);
+    entry::write(version, payload, entry::payload_sum(payload), &mut bytes);
+    bytes
+}
+
+fn encode_outcome(tenant: TenantNo, answer: Committed) -> Vec<u8> {
+    let payload = [&answer.instant.to_le_bytes()[..], &tenant.to_le_bytes()].concat();
+    frame(answer.version, &payload)
+}
+
+/// Reads what `encode_outcome` wrote.
+pub(crate) fn decode_outcome(bytes: &[u8]) -> Result<Committed> {
+    let (version, payload) = entry::check(bytes)?;
+    match payload.first_chunk::<8>() {
+        Some(instant) => Ok(Committed { version, instant: i64::from_le_bytes(*instant) }),
+        None => Err(Error::corrupt("OUTCOME_DAMAGED", "a stored outcome is damaged")),
+    }
+}
+
+/// What became of the transaction `id`, as far as `snapshot` knows.
+pub(crate) async fn outcome(
+    snapshot: &dyn Snapshot,
+    id: TransactionId,
+) -> Result<Option<Committed>> {
+    snapshot.get(&keys::outcome(&id.0)).await?.map(|bytes| decode_outcome(&bytes)).transpose()
+}

@@ -1,0 +1,588 @@
+//! The handle of a user: one tenant of one open database.
+
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+
+use kenning_index::Filter;
+use kenning_record::{Draft, Id, Json, RecordRef, Record, TenantNo, Version, check_tenant_name};
+use kenning_record::{entry, keys, normalize};
+use kenning_store::{Batch, Error, ErrorKind, Finding, Range, Result, Store, World};
+
+use crate::change::{Link, Present};
+use crate::committer::{Committed, Committer, outcome};
+use crate::find::Explain;
+use crate::history::Past;
+use crate::log::{Follower, LogRow, TransactionId};
+use crate::settings::Settings;
+use crate::shared::{Head, Shared};
+use crate::table::{TableInfo, number};
+use crate::tenant::{ROOT, TENANTS, Tenant, rem_tables};
+use crate::transaction::Transaction;
+use crate::view::{At, Encoded, View};
+use crate::walk::{Step, Walk};
+
+/// Tenant numbers from here on are given to tenants.
+const FIRST_TENANT: TenantNo = 1;
+
+/// One tenant of one open database. Clones are cheap and mean the same.
+///
+/// When the last handle, view and transaction is gone, the database is closed.
+#[derive(Clone)]
+pub struct Database {
+    pub(crate) handle: Handle,
+    pub(crate) tenant: Arc<Tenant>,
+}
+
+/// What keeps a database open.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    shared: Arc<Shared>,
+    /// The threads of the database itself have none: they must not keep it open.
+    guard: Option<Arc<Guard>>,
+}
+
+/// Closes the database when the last user lets go of it, and waits for its threads.
+struct Guard {
+    shared: Arc<Shared>,
+    running: Arc<Running>,
+}
+
+#[derive(Default)]
+struct Running {
+    threads: Mutex<usize>,
+    ended: Condvar,
+}
+
+impl Handle {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// A handle for the database's own threads.
+    pub(crate) fn background(shared: Arc<Shared>) -> Self {
+        Handle { shared, guard: None }
+    }
+}
+
+impl Guard {
+    fn close(&self) {
+        self.shared.queue.close();
+        let mut threads = self.running.threads.lock().expect("no holder of this lock panics");
+        while *threads > 0 {
+            threads = self.running.ended.wait(threads).expect("no holder of this lock panics");
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Running {
+    /// Starts a thread that `Guard::close` waits for.
+    fn start(self: &Arc<Self>, world: &dyn World, name: &'static str, work: impl FnOnce() + Send + 'static) {
+        *self.threads.lock().expect("no holder of this lock panics") += 1;
+        let running = Ending(Arc::clone(self));
+        world.spawn(
+            name,
+            Box::new(move || {
+                let _ending = running;
+                work();
+            }),
+        );
+    }
+}
+
+/// Counts a thread as ended, also when it panics.
+struct Ending(Arc<Running>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Ok(mut threads) = self.0.threads.lock() {
+            *threads -= 1;
+        }
+        self.0.ended.notify_all();
+    }
+}
+
+/// Opening and closing.
+impl Database {
+    /// Opens what `store` holds, as the tenant of this name. The first tenant of a new store is
+    /// made; any other has to be there.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        world: Arc<dyn World>,
+        settings: Settings,
+        tenant: &str,
+    ) -> Result<Self> {
+        let snapshot = store.snapshot().await?;
+        let (version, instant, history_from) = match snapshot.get(&keys::meta("head")).await? {
+            Some(bytes) => Head::decode(&bytes)?,
+            None => (0, 0, 0),
+        };
+        let head = Head { version, instant, history_from, snapshot };
+        let shared = Arc::new(Shared::new(Arc::clone(&store), Arc::clone(&world), settings, head));
+        let running = Arc::new(Running::default());
+        let committer = Committer::new(Arc::clone(&shared), store);
+        running.start(&*world, "kenning-committer", move || committer.run());
+        let sweeper = Arc::clone(&shared);
+        running.start(&*world, "kenning-sweeper", move || crate::sweep::run(&sweeper));
+        let guard = Arc::new(Guard { shared: Arc::clone(&shared), running });
+        let handle = Handle { shared, guard: Some(guard) };
+        let root = Database { handle, tenant: Tenant::new(ROOT, "") };
+        if tenants(&root.view()?).await?.is_empty() {
+            root.make_tenant(tenant).await?;
+        }
+        // Work that a crash left behind.
+        root.handle.shared.sweep.ring();
+        root.tenant(tenant).await
+    }
+
+    /// Closes the database for every handle, after everything that was submitted is committed.
+    pub async fn close(self) -> Result<()> {
+        if let Some(guard) = &self.handle.guard {
+            guard.close();
+        }
+        Ok(())
+    }
+
+    /// A handle on another tenant of the same database.
+    pub async fn tenant(&self, name: &str) -> Result<Database> {
+        check_tenant_name(name)?;
+        let root = View::now(&self.handle, &Tenant::new(ROOT, ""))?;
+        let found = tenants(&root).await?.into_iter().find(|(known, _)| known == name);
+        let Some((name, number)) = found else {
+            let message = format!("no tenant is named '{name}'");
+            return Err(Error::invalid("TENANT_NOT_FOUND", message));
+        };
+        let database =
+            Database { handle: self.handle.clone(), tenant: Tenant::new(number, &name) };
+        database.ensure_rem_tables().await?;
+        Ok(database)
+    }
+
+    /// Makes a tenant.
+    pub async fn create_tenant(&self, name: &str) -> Result<()> {
+        check_tenant_name(name)?;
+        let root = Database { handle: self.handle.clone(), tenant: Tenant::new(ROOT, "") };
+        root.make_tenant(name).await?;
+        self.tenant(name).await.map(|_| ())
+    }
+
+    /// The names of all tenants.
+    pub async fn tenants(&self) -> Result<Vec<String>> {
+        let root = View::now(&self.handle, &Tenant::new(ROOT, ""))?;
+        let mut names: Vec<_> = tenants(&root).await?.into_iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    async fn make_tenant(&self, name: &str) -> Result<()> {
+        check_tenant_name(name)?;
+        let mut tries = Tries::new(self);
+        loop {
+            let mut transaction = self.begin()?;
+            let done = transaction.put_tenant(name).await;
+            if let Some(done) = tries.settle(transaction, done).await {
+                return done.map(|_| ());
+            }
+        }
+    }
+
+    /// The tables that exist from the start; a crash may have come between a tenant and its tables.
+    async fn ensure_rem_tables(&self) -> Result<()> {
+        let [(first, _), ..] = rem_tables();
+        if self.view()?.find_table(first).await?.is_some() {
+            return Ok(());
+        }
+        let mut tries = Tries::new(self);
+        loop {
+            let mut transaction = self.begin()?;
+            let done = transaction.create_rem_tables().await;
+            if let Some(done) = tries.settle(transaction, done).await {
+                return done.map(|_| ());
+            }
+        }
+    }
+}
+
+/// Transactions and views.
+impl Database {
+    /// Begins a transaction.
+    pub fn begin(&self) -> Result<Transaction> {
+        Transaction::begin(&self.handle, &self.tenant, None)
+    }
+
+    /// Begins a transaction under an id of the caller's own. Committed twice under one id, it lands
+    /// once, and both commits answer the same.
+    pub fn begin_with(&self, id: TransactionId) -> Result<Transaction> {
+        Transaction::begin(&self.handle, &self.tenant, Some(id))
+    }
+
+    /// Runs `body` in a transaction and commits it; after a conflict, again.
+    pub async fn transact<T>(
+        &self,
+        mut body: impl AsyncFnMut(&mut Transaction) -> Result<T>,
+    ) -> Result<T> {
+        let mut tries = Tries::new(self);
+        loop {
+            let mut transaction = self.begin()?;
+            let done = body(&mut transaction).await;
+            if let Some(done) = tries.settle(transaction, done).await {
+                return done.map(|(value, _)| value);
+            }
+        }
+    }
+
+    /// What there is now.
+    pub fn view(&self) -> Result<View> {
+        View::now(&self.handle, &self.tenant)
+    }
+
+    /// What there was at a moment of the past.
+    pub async fn as_of(&self, at: At) -> Result<View> {
+        self.view()?.as_of(at).await
+    }
+
+    /// The last version.
+    pub fn version(&self) -> Version {
+        self.handle.shared.version()
+    }
+
+    /// The version of the transaction with this id; `None` if it did not land, or over a day ago.
+    pub async fn outcome(&self, id: TransactionId) -> Result<Option<Version>> {
+        let head = self.handle.shared.head()?;
+        Ok(outcome(&*head.snapshot, id).await?.map(|committed| committed.version))
+    }
+}
+
+/// Counts how often one verb was tried.
+struct Tries {
+    left: u32,
+}
+
+impl Tries {
+    fn new(database: &Database) -> Self {
+        Tries { left: database.handle.shared.settings.retries_max }
+    }
+
+    /// Commits what was done; `None` means to do it again.
+    async fn settle<T>(
+        &mut self,
+        transaction: Transaction,
+        done: Result<T>,
+    ) -> Option<Result<(T, Committed)>> {
+        let committed = match done {
+            Ok(value) => transaction.commit().await.map(|committed| (value, committed)),
+            Err(error) => Err(error),
+        };
+        match committed {
+            Err(error) if error.kind() == ErrorKind::Conflict && self.left > 0 => {
+                self.left -= 1;
+                None
+            }
+            done => Some(done),
+        }
+    }
+}
+
+/// One-verb writes. Each is a transaction of its own, tried again after a conflict.
+impl Database {
+    /// Stores a record; see [`Transaction::put`].
+    pub async fn put(&self, table: &str, draft: impl Into<Draft>) -> Result<Record> {
+        self.store(table, draft.into(), Present::Replace).await
+    }
+
+    /// Stores a record that must not be there.
+    pub async fn insert(&self, table: &str, draft: impl Into<Draft>) -> Result<Record> {
+        self.store(table, draft.into(), Present::Refuse).await
+    }
+
+    async fn store(&self, table: &str, mut draft: Draft, present: Present) -> Result<Record> {
+        let mut tries = Tries::new(self);
+        loop {
+            let mut transaction = self.begin()?;
+            let stored = transaction.store(table, &mut draft, present).await;
+            if let Some(done) = tries.settle(transaction, stored).await {
+                let (stored, committed) = done?;
+                return Ok(Record { version: committed.version, ..stored.record(table, draft) });
+            }
+        }
+    }
+
+    /// Stores several records in one transaction.
+    pub async fn put_many(&self, table: &str, mut drafts: Vec<Draft>) -> Result<Vec<Id>> {
+        let mut tries = Tries::new(self);
+        loop {
+            let mut transaction = self.begin()?;
+            let stored = transaction.store_many(table, &mut drafts).await;
+            if let Some(done) = tries.settle(transaction, stored).await {
+                return done.map(|(ids, _)| ids);
+            }
+        }
+    }
+
+    /// Changes a record by a JSON merge patch.
+    pub async fn update(&self, table: &str, reference: &str, patch: Json) -> Result<Record> {
+        let mut tries = Tries::new(self);
+        loop {
+            let mut transaction = self.begin()?;
+            let updated = transaction.update(table, reference, patch.clone()).await;
+            if let Some(done) = tries.settle(transaction, updated).await {
+                return done.map(|(record, committed)| Record {
+                    version: committed.version,
+                    ..record
+                });
+            }
+        }
+    }
+
+    /// Deletes a record; `false` if it was not there.
+    pub async fn delete(&self, table: &str, reference: &str) -> Result<bool> {
+        let mut tries = Tries::new(self);
+        loop {
+            let mut transaction = self.begin()?;
+            let deleted = transaction.delete(table, reference).await;
+            if let Some(done) = tries.settle(transaction, deleted).await {
+                self.handle.shared.sweep.ring();
+                return done.map(|(deleted, _)| deleted);
+            }
+        }
+    }
+
+    /// Links two records; see [`Transaction::link`].
+    pub async fn link(&self, source: &str, kind: &str, target: &str, link: Link) -> Result<Id> {
+        let mut tries = Tries::new(self);
+        loop {
+            let mut transaction = self.begin()?;
+            let linked = transaction.link(source, kind, target, link.clone()).await;
+            if let Some(done) = tries.settle(transaction, linked).await {
+                return done.map(|(id, _)| id);
+            }
+        }
+    }
+
+    /// Removes a link; `false` if it was not there.
+    pub async fn unlink(&self, source: &str, kind: &str, target: &str) -> Result<bool> {
+        let mut tries = Tries::new(self);
+        loop {
+            let mut transaction = self.begin()?;
+            let unlinked = transaction.unlink(source, kind, target).await;
+            if let Some(done) = tries.settle(transaction, unlinked).await {
+                return done.map(|(unlinked, _)| unlinked);
+            }
+        }
+    }
+
+    /// Makes a table.
+    pub async fn create_table(&self, name: &str, schema: Json) -> Result<()> {
+        let mut tries = Tries::new(self);
+        loop {
+            let mut transaction = self.begin()?;
+            let created = transaction.create_table(name, schema.clone()).await;
+            if let Some(done) = tries.settle(transaction, created).await {
+                return done.map(|((), _)| ());
+            }
+        }
+    }
+
+    /// Gives a table another schema.
+    pub async fn alter_table(&self, name: &str, schema: Json) -> Result<()> {
+        let mut tries = Tries::new(self);
+        loop {
+            let mut transaction = self.begin()?;
+            let altered = transaction.alter_table(name, schema.clone()).await;
+            if let Some(done) = tries.settle(transaction, altered).await {
+                return done.map(|((), _)| ());
+            }
+        }
+    }
+
+    /// Drops a table.
+    pub async fn drop_table(&self, name: &str) -> Result<()> {
+        let mut tries = Tries::new(self);
+        loop {
+            let mut transaction = self.begin()?;
+            let dropped = transaction.drop_table(name).await;
+            if let Some(done) = tries.settle(transaction, dropped).await {
+                self.handle.shared.sweep.ring();
+                return done.map(|((), _)| ());
+            }
+        }
+    }
+}
+
+/// Reading now. The same verbs read the past on a [`View`], and own writes on a [`Transaction`].
+impl Database {
+    /// The record that `reference`, an id or a key or an alias, names in `table`.
+    pub async fn get(&self, table: &str, reference: &str) -> Result<Option<Record>> {
+        self.view()?.get(table, reference).await
+    }
+
+    /// The record under `id`, as it is stored.
+    pub async fn get_encoded(&self, table: &str, id: Id) -> Result<Option<Encoded>> {
+        if let Some(known) = self.cached(table, id) {
+            return Ok(Some(known));
+        }
+        self.view()?.get_encoded(table, id).await
+    }
+
+    /// Records of every table that have `name` as their key or as an alias.
+    pub async fn lookup(&self, name: &str) -> Result<Vec<Record>> {
+        self.view()?.lookup(name).await
+    }
+
+    /// The table and id that `reference` means.
+    pub async fn resolve(&self, reference: &str) -> Result<Option<(String, Id)>> {
+        self.view()?.resolve(reference).await
+    }
+
+    /// Records that pass `filter`.
+    pub async fn find(&self, table: &str, filter: Filter) -> Result<Vec<Record>> {
+        self.view()?.find(table, filter).await
+    }
+
+    /// The same, and how they were found.
+    pub async fn find_explained(
+        &self,
+        table: &str,
+        filter: Filter,
+    ) -> Result<(Vec<Record>, Explain)> {
+        self.view()?.find_explained(table, filter).await
+    }
+
+    /// Records in the order of their ids, from behind `after`.
+    pub async fn records(
+        &self,
+        table: &str,
+        after: Option<Id>,
+        limit: usize,
+    ) -> Result<Vec<Record>> {
+        self.view()?.records(table, after, limit).await
+    }
+
+    /// Every state that a record had, oldest first.
+    pub async fn history(&self, table: &str, reference: &str) -> Result<Vec<Past>> {
+        self.view()?.history(table, reference).await
+    }
+
+    /// What is one link away.
+    pub async fn neighbors(&self, reference: &str, walk: Walk) -> Result<Vec<Step>> {
+        self.view()?.neighbors(reference, walk).await
+    }
+
+    /// What is within some links, nearest first.
+    pub async fn traverse(&self, reference: &str, walk: Walk) -> Result<Vec<Step>> {
+        self.view()?.traverse(reference, walk).await
+    }
+
+    /// Every table.
+    pub async fn tables(&self) -> Result<Vec<TableInfo>> {
+        self.view()?.tables().await
+    }
+
+    /// One table.
+    pub async fn table(&self, name: &str) -> Result<TableInfo> {
+        self.view()?.table(name).await
+    }
+
+    /// Transactions with a version greater than `after`, oldest first.
+    pub async fn log(&self, after: Version, limit: usize) -> Result<Vec<LogRow>> {
+        self.view()?.log(after, limit).await
+    }
+
+    /// Follows the log under a name, from where that name left off.
+    pub async fn follow(&self, name: &str) -> Result<Follower> {
+        Follower::open(self, name).await
+    }
+
+    /// A record that memory has, without making a view: the shortest way to it.
+    fn cached(&self, table: &str, id: Id) -> Option<Encoded> {
+        let shared = &self.handle.shared;
+        let version = shared.version();
+        let known = shared.tables.known(self.tenant.number, table)?;
+        let record = |table: u32, id: Id| {
+            let key = keys::record(self.tenant.number, table, &id);
+            shared.cache.get(&crate::cache::cache_key(&key), version)
+        };
+        let current = record(number::TABLES, known.id)?;
+        if !known.is(&current) {
+            return None;
+        }
+        let bytes = record(known.number, id)?;
+        Some(Encoded { id, table: Arc::clone(&known.shared_name), bytes })
+    }
+}
+
+/// Operations.
+impl Database {
+    /// Checks every checksum, and every index against its rebuild.
+    pub async fn verify(&self) -> Result<Vec<Finding>> {
+        let mut findings = self.handle.shared.store()?.verify().await?;
+        findings.extend(crate::verify::verify(&self.handle, None).await?);
+        Ok(findings)
+    }
+
+    /// Checks every index of an earlier version against its rebuild.
+    pub async fn verify_as_of(&self, version: Version) -> Result<Vec<Finding>> {
+        crate::verify::verify(&self.handle, Some(version)).await
+    }
+
+    /// Counts and sizes.
+    pub async fn stats(&self) -> Result<Json> {
+        crate::stats::stats(self).await
+    }
+
+    /// Rewrites what is stored without what is no longer needed.
+    pub async fn compact(&self) -> Result<()> {
+        self.handle.shared.store()?.compact().await
+    }
+
+    /// Writes a consistent copy, which opens as a database of its own.
+    pub async fn checkpoint(&self, target: &Path) -> Result<()> {
+        self.handle.shared.store()?.checkpoint(target).await
+    }
+
+    /// Makes every commit so far durable.
+    pub async fn sync(&self) -> Result<()> {
+        crate::log::write_beside(&self.view()?, Batch::new()).await
+    }
+}
+
+/// The tenants that `root`, a view of tenant 0, knows.
+pub(crate) async fn tenants(root: &View) -> Result<Vec<(String, TenantNo)>> {
+    let range = Range::prefix(keys::records(ROOT, number::TENANTS));
+    let mut tenants = Vec::new();
+    for row in root.rows(range).await? {
+        let record = RecordRef::new(entry::check(&row.value)?.1)?;
+        let damaged = || Error::corrupt("TENANT_DAMAGED", "the record of a tenant is damaged");
+        let number = record.properties()?.get("number")?.ok_or_else(damaged)?.as_u64()?;
+        let number = number.and_then(|number| u32::try_from(number).ok()).ok_or_else(damaged)?;
+        tenants.push((record.key()?.ok_or_else(damaged)?.to_owned(), number));
+    }
+    Ok(tenants)
+}
+
+impl Transaction {
+    async fn put_tenant(&mut self, name: &str) -> Result<()> {
+        let known = tenants(self).await?;
+        let normal = normalize(name)?;
+        if known.iter().any(|(known, _)| normalize(known).is_ok_and(|known| known == normal)) {
+            let message = format!("a tenant named '{name}' is there already");
+            return Err(Error::invalid("TENANT_EXISTS", message));
+        }
+        let number = known.iter().map(|(_, number)| number + 1).max().unwrap_or(FIRST_TENANT);
+        self.put_system(TENANTS, name, serde_json::json!({"number": number})).await
+    }
+
+    async fn create_rem_tables(&mut self) -> Result<()> {
+        for (name, schema) in rem_tables() {
+            if self.find_table(name).await?.is_none() {
+                self.create_table(name, schema).await?;
+            }
+        }
+        Ok(())
+    }
+}

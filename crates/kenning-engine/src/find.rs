@@ -1,0 +1,157 @@
+//! Records by property values: through an index where one is ready, else by reading the table.
+//!
+//! Either way every record is checked against the question before it is returned.
+
+use std::collections::HashSet;
+
+use kenning_index::{Filter, Plan, Question};
+use kenning_record::{Id, Record, RecordRef, entry, keys};
+use kenning_store::{Bytes, Range, Result, Row, Scan};
+
+use crate::table::Table;
+use crate::view::View;
+
+/// Index entries that are looked up in the table at once.
+const LOOKUP_ROWS: usize = 256;
+
+/// How an answer was found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Explain {
+    /// The paths of the index that was used.
+    pub index: Option<String>,
+    /// Live entries that were read: of the index, or of the table.
+    pub rows_read: u64,
+    /// History entries that were read.
+    pub history_read: u64,
+}
+
+impl View {
+    /// Records that pass `filter`: in the order of the index that answers it, else of their ids.
+    pub async fn find(&self, table: &str, filter: Filter) -> Result<Vec<Record>> {
+        Ok(self.find_explained(table, filter).await?.0)
+    }
+
+    /// The same, and how they were found.
+    pub async fn find_explained(
+        &self,
+        table: &str,
+        filter: Filter,
+    ) -> Result<(Vec<Record>, Explain)> {
+        let table = self.table_named(table).await?;
+        let question = filter.question()?;
+        let dead = self.dead_rows();
+        let ready = table.fields.iter().enumerate().filter(|(_, field)| {
+            // An index of this transaction's own is from a version yet to come.
+            field.ready_from <= self.version || field.ready_from == crate::staging::PENDING
+        });
+        let offered = ready.map(|(at, field)| (at, field.index.number, &field.index.spec));
+        let mut search = Search {
+            view: self,
+            table: &table,
+            question: &question,
+            limit: filter.limit.unwrap_or(usize::MAX),
+            reverse: filter.reverse,
+            explain: Explain::default(),
+            found: Vec::new(),
+        };
+        match question.plan(self.tenant.number, table.number, offered) {
+            Some(plan) => search.by_index(plan).await?,
+            None => search.by_table().await?,
+        }
+        let Search { found, mut explain, .. } = search;
+        explain.history_read = self.dead_rows() - dead;
+        Ok((found, explain))
+    }
+}
+
+struct Search<'a> {
+    view: &'a View,
+    table: &'a Table,
+    question: &'a Question,
+    limit: usize,
+    reverse: bool,
+    explain: Explain,
+    found: Vec<Record>,
+}
+
+impl Search<'_> {
+    async fn by_index(&mut self, plan: Plan) -> Result<()> {
+        let field = &self.table.fields[plan.index_idx].index;
+        let paths: Vec<_> = field.spec.paths.iter().map(ToString::to_string).collect();
+        self.explain.index = Some(paths.join(", "));
+        // A record with an array may have several entries in the range; it is returned once.
+        let mut seen = HashSet::new();
+        let mut next = Some(self.scan(plan.range).rows(self.limit.clamp(16, LOOKUP_ROWS)));
+        while let Some(scan) = next
+            && self.found.len() < self.limit
+        {
+            let page = self.view.source.page(&scan).await?;
+            self.explain.rows_read += page.rows.len() as u64;
+            let mut ids = Vec::with_capacity(page.rows.len());
+            for row in &page.rows {
+                let id = self.id_of(row, field.spec.unique, field.spec.paths.len())?;
+                if seen.insert(id) {
+                    ids.push(id);
+                }
+            }
+            self.look_up(&ids).await?;
+            next = page.rest;
+        }
+        Ok(())
+    }
+
+    fn id_of(&self, row: &Row, unique: bool, n_values: usize) -> Result<Id> {
+        if unique {
+            return kenning_index::entry_id(entry::check(&row.value)?.1);
+        }
+        let key = keys::field_split(&row.key, n_values)?;
+        key.id.ok_or_else(|| {
+            kenning_store::Error::corrupt("ENTRY_DAMAGED", "an index entry names no record")
+        })
+    }
+
+    async fn look_up(&mut self, ids: &[Id]) -> Result<()> {
+        let tenant = self.view.tenant.number;
+        let record_keys: Vec<Vec<u8>> =
+            ids.iter().map(|id| keys::record(tenant, self.table.number, id)).collect();
+        let asked: Vec<&[u8]> = record_keys.iter().map(Vec::as_slice).collect();
+        let values = self.view.source.get_many(&asked).await?;
+        for (id, bytes) in ids.iter().zip(values) {
+            if let Some(bytes) = bytes {
+                self.take(*id, &bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn by_table(&mut self) -> Result<()> {
+        let range = Range::prefix(keys::records(self.view.tenant.number, self.table.number));
+        let mut next = Some(self.scan(range));
+        while let Some(scan) = next
+            && self.found.len() < self.limit
+        {
+            let page = self.view.source.page(&scan).await?;
+            self.explain.rows_read += page.rows.len() as u64;
+            for row in &page.rows {
+                let (_, _, id) = keys::record_split(&row.key)?;
+                entry::check(&row.value)?;
+                self.take(id, &row.value)?;
+            }
+            next = page.rest;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, id: Id, bytes: &Bytes) -> Result<()> {
+        let (version, payload) = entry::split(bytes)?;
+        let record = RecordRef::new(payload)?;
+        if self.found.len() < self.limit && self.question.holds(record)? {
+            self.found.push(record.to_record(id, &self.table.name, version)?);
+        }
+        Ok(())
+    }
+
+    fn scan(&self, range: Range) -> Scan {
+        if self.reverse { range.backward() } else { range.forward() }
+    }
+}

@@ -1,0 +1,56 @@
+//! What a record was.
+
+use kenning_record::{Record, RecordRef, Version, entry, keys};
+use kenning_store::Result;
+
+use crate::view::View;
+
+/// One state that a record had.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Past {
+    /// The record; `version` is the one in which it became so.
+    pub record: Record,
+    /// The version in which it was replaced or deleted; `None` if it is so still.
+    pub until: Option<Version>,
+    /// Whether it was deleted in that version.
+    pub deleted: bool,
+}
+
+impl View {
+    /// Every state that a record had up to this view, oldest first.
+    pub async fn history(&self, table: &str, reference: &str) -> Result<Vec<Past>> {
+        let table = self.table_named(table).await?;
+        let id = match self.id_in(&table, reference).await? {
+            Some(id) => id,
+            // A deleted record has no name any more, but its key still leads to its id.
+            None => {
+                let normal = kenning_record::normalize(reference)?;
+                kenning_record::Id::derived(&self.tenant.name, &table.name, &normal)
+            }
+        };
+        let key = keys::record(self.tenant.number, table.number, &id);
+        let mut states = Vec::new();
+        let decode = |bytes: &[u8]| -> Result<Record> {
+            let (version, payload) = entry::check(bytes)?;
+            RecordRef::new(payload)?.to_record(id, &table.name, version)
+        };
+        for row in self.rows(keys::history_of(&key)).await? {
+            let (_, until) = keys::history_split(&row.key)?;
+            let record = decode(&row.value)?;
+            if record.version <= self.version {
+                let until = Some(until).filter(|until| *until <= self.version);
+                states.push(Past { record, until, deleted: false });
+            }
+        }
+        if let Some(bytes) = self.record_bytes(table.number, id).await?
+            && states.last().is_none_or(|last| last.until.is_some())
+        {
+            states.push(Past { record: decode(&bytes)?, until: None, deleted: false });
+        }
+        let begins: Vec<Version> = states.iter().map(|state| state.record.version).collect();
+        for (at, state) in states.iter_mut().enumerate() {
+            state.deleted = state.until.is_some_and(|until| begins.get(at + 1) != Some(&until));
+        }
+        Ok(states)
+    }
+}

@@ -1,0 +1,50 @@
+//! The write path and the read path.
+//!
+//! Records are the truth, the log says how they came to be, and everything else is a view of them.
+//! A [`Transaction`] reads a snapshot and stages changes together with their index entries; the
+//! committer, one thread, takes a group of them, settles conflicts, gives each a version, makes one
+//! batch and commits it; then everybody in the group is answered. A [`View`] is a snapshot at a
+//! version: now, or at any moment of the past.
+//!
+//! What this crate does not know: which engine stores the bytes, what time it is, and who asks.
+
+mod cache; // records that were read, and until when they are true
+mod change; // drafts to staged writes
+mod committer; // the one thread that commits
+mod database; // the handle of a user
+mod find; // records by property values
+mod history; // what a record was
+mod log; // the numbered list of changes, and who follows it
+mod past; // a snapshot as of an earlier version
+mod planted; // bugs that the tests must catch
+mod reference; // `table/key`, an id, or a bare name
+mod settings; // what can be set
+mod shared; // what the handles and threads of one database share
+mod staging; // a transaction's own writes, over what it reads
+mod stats; // counts and sizes
+mod sweep; // what is cleared up in the background
+mod table; // a table: its schema and its indexes
+mod tenant; // tenants
+mod transaction; // reads a snapshot, stages changes
+mod verify; // every checksum, and every index against its rebuild
+mod view; // reading at a version
+mod walk; // links
+mod window; // who wrote what since when
+
+/// The locks, under a name that a model checker can replace.
+mod sync {
+    pub(crate) use std::sync::RwLock;
+}
+
+pub use change::Link;
+pub use committer::Committed;
+pub use database::Database;
+pub use find::Explain;
+pub use history::Past;
+pub use log::{Change, Follower, LogRow, TransactionId};
+pub use planted::Bug;
+pub use settings::{Isolation, Settings};
+pub use table::{IndexState, TableInfo};
+pub use transaction::Transaction;
+pub use view::{At, Encoded, View};
+pub use walk::{Step, Walk, WalkDirection};

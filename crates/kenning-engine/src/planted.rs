@@ -1,0 +1,29 @@
+//! Bugs that can be planted, so that the tests prove that they would notice them.
+//!
+//! A proof of trust that cannot fail is worth nothing. Each bug is one condition on the path it
+//! spoils; a named test switches it on and asserts that the suite responsible for it complains.
+
+/// A bug. Nobody wants one outside a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// Strict commits do not wait for the disk.
+    SkipSync,
+    /// A commit is acknowledged before the store has it.
+    AckBeforeCommit,
+    /// One index entry of each batch is forgotten.
+    DropIndexWrite,
+    /// Transactions of one group are not checked against each other.
+    ForgetGroupConflicts,
+    /// The record cache is not told about writes.
+    StaleCache,
+    /// A transaction that comes again under its own id lands again.
+    ReplayTwice,
+    /// A follower's watermark runs ahead of what it was given.
+    WrongWatermark,
+    /// Two transactions of one group get the same version.
+    ReuseVersion,
+    /// What is overwritten does not move to the history.
+    DropHistory,
+    /// A view of the past sees one version too many.
+    OffByOneAsOf,
+}

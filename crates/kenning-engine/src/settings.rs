@@ -1,0 +1,61 @@
+//! What can be set when a database is opened.
+
+use kenning_store::Durability;
+
+use crate::Bug;
+
+/// How transactions are kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// As if one ran after the other. What a transaction read must not have changed.
+    Serializable,
+    /// Each reads one snapshot, and of two that write the same, one is refused.
+    Snapshot,
+}
+
+/// The settings of an open database. None of them is stored, apart from `history_keep`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// When a commit is answered.
+    pub durability: Durability,
+    /// With relaxed durability: the disk is at most so far behind.
+    pub sync_ms: u64,
+    /// How transactions are kept apart.
+    pub isolation: Isolation,
+    /// Whether overwritten values are kept. Without them there are no views of the past.
+    pub history_keep: bool,
+    /// Bytes of records kept in memory.
+    pub record_cache_bytes: usize,
+    /// How long a transaction may be open.
+    pub transaction_ms_max: u64,
+    /// Keys of recent writes that are remembered for transactions still open; older transactions
+    /// are refused.
+    pub window_keys_max: usize,
+    /// How often one verb is tried again after a conflict.
+    pub retries_max: u32,
+    /// A bug to plant, in tests of the tests.
+    #[doc(hidden)]
+    pub planted: Option<Bug>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            durability: Durability::Strict,
+            sync_ms: 10,
+            isolation: Isolation::Serializable,
+            history_keep: true,
+            record_cache_bytes: 64 << 20,
+            transaction_ms_max: 600_000,
+            window_keys_max: 1_000_000,
+            retries_max: 100,
+            planted: None,
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn has(&self, bug: Bug) -> bool {
+        self.planted == Some(bug)
+    }
+}

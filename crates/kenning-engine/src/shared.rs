@@ -1,0 +1,326 @@
+//! What the handles and threads of one open database share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
+use std::task::Waker;
+
+use kenning_record::{TableNo, TenantNo, Version, entry, keys};
+use kenning_store::{Bytes, BoxFuture, Error, ErrorKind, Found, Page, Result, Scan, Snapshot};
+use kenning_store::{Space, Store, World};
+
+use crate::cache::{Cache, CacheKey, cache_key};
+use crate::committer::Queue;
+use crate::settings::Settings;
+use crate::table::Tables;
+
+/// Everything of one open database.
+pub(crate) struct Shared {
+    pub(crate) world: Arc<dyn World>,
+    pub(crate) settings: Settings,
+    pub(crate) queue: Queue,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) tables: Tables,
+    pub(crate) counters: Counters,
+    /// What is committed and visible; `None` once the database is closed.
+    open: RwLock<Option<Open>>,
+    /// The version of the head, for readers that need nothing else.
+    version: AtomicU64,
+    /// Why the database closed itself.
+    closed: Mutex<Option<Error>>,
+    /// Snapshots of open transactions, and how many use each.
+    active: Mutex<BTreeMap<Version, usize>>,
+    /// Who waits for the next version.
+    waiting: Mutex<Vec<Waker>>,
+    pub(crate) sweep: Signal,
+}
+
+/// How often each thing happened.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) groups: AtomicU64,
+    pub(crate) commits: AtomicU64,
+    pub(crate) conflicts: AtomicU64,
+}
+
+#[derive(Clone)]
+struct Open {
+    store: Arc<dyn Store>,
+    head: Arc<Head>,
+}
+
+/// The last published version.
+pub(crate) struct Head {
+    pub(crate) version: Version,
+    pub(crate) instant: i64,
+    /// Views of the past reach back to this version.
+    pub(crate) history_from: Version,
+    pub(crate) snapshot: Arc<dyn Snapshot>,
+}
+
+impl Head {
+    /// The entry under `keys::meta("head")`.
+    pub(crate) fn encode(version: Version, instant: i64, history_from: Version) -> Vec<u8> {
+        let payload = [instant.to_le_bytes(), history_from.to_le_bytes()].concat();
+        let mut bytes = Vec::with_capacity(payload.len() + entry::OVERHEAD);
+        entry::write(version, &payload, entry::payload_sum(&payload), &mut bytes);
+        bytes
+    }
+
+    /// Reads what `encode` wrote: version, instant, and where history begins.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<(Version, i64, Version)> {
+        let (version, payload) = entry::check(bytes)?;
+        let number = |at: usize| payload.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
+        match (payload.len(), number(0), number(8)) {
+            (16, Some(instant), Some(from)) => {
+                Ok((version, i64::from_le_bytes(instant), u64::from_le_bytes(from)))
+            }
+            _ => Err(Error::corrupt("HEAD_DAMAGED", "the head of the database is damaged")),
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        world: Arc<dyn World>,
+        settings: Settings,
+        head: Head,
+    ) -> Self {
+        let cache = Arc::new(Cache::new(settings.record_cache_bytes));
+        let version = AtomicU64::new(head.version);
+        let head = Arc::new(head.with_cache(&cache));
+        Shared {
+            world,
+            settings,
+            queue: Queue::default(),
+            cache,
+            tables: Tables::default(),
+            counters: Counters::default(),
+            open: RwLock::new(Some(Open { store, head })),
+            version,
+            closed: Mutex::new(None),
+            active: Mutex::default(),
+            waiting: Mutex::default(),
+            sweep: Signal::default(),
+        }
+    }
+
+    /// The last published version. Cheap.
+    pub(crate) fn version(&self) -> Version {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// The last published state.
+    pub(crate) fn head(&self) -> Result<Arc<Head>> {
+        let open = self.open.read().expect("no holder of this lock panics");
+        open.as_ref().map(|open| Arc::clone(&open.head)).ok_or_else(|| self.why_closed())
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> Result<Arc<dyn Store>> {
+        let open = self.open.read().expect("no holder of this lock panics");
+        open.as_ref().map(|open| Arc::clone(&open.store)).ok_or_else(|| self.why_closed())
+    }
+
+    /// Makes `head` what readers see, and wakes who waits for it.
+    pub(crate) fn publish(&self, head: Head) {
+        let version = head.version;
+        let head = Arc::new(head.with_cache(&self.cache));
+        if let Some(open) = &mut *self.open.write().expect("no holder of this lock panics") {
+            open.head = head;
+        }
+        self.version.store(version, Ordering::Release);
+        for waker in std::mem::take(&mut *self.waiting()) {
+            waker.wake();
+        }
+    }
+
+    /// Registers a transaction and returns what it reads.
+    pub(crate) fn enter(&self) -> Result<Arc<Head>> {
+        let mut active = self.active.lock().expect("no holder of this lock panics");
+        let head = self.head()?;
+        *active.entry(head.version).or_default() += 1;
+        Ok(head)
+    }
+
+    /// Undoes `enter`.
+    pub(crate) fn leave(&self, version: Version) {
+        let mut active = self.active.lock().expect("no holder of this lock panics");
+        let count = active.get_mut(&version).expect("who leaves has entered");
+        *count -= 1;
+        if *count == 0 {
+            active.remove(&version);
+        }
+    }
+
+    /// The oldest snapshot that a transaction uses. `head` if there is none.
+    pub(crate) fn oldest(&self, head: Version) -> Version {
+        let active = self.active.lock().expect("no holder of this lock panics");
+        active.keys().next().copied().unwrap_or(head)
+    }
+
+    /// Wakes `waker` at the next version, or when the database closes.
+    pub(crate) fn wake_later(&self, waker: &Waker) {
+        self.waiting().push(waker.clone());
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
+        self.waiting.lock().expect("no holder of this lock panics")
+    }
+
+    /// Closes: nothing can be read or written any more, and the store is let go.
+    pub(crate) fn close(&self, why: Option<Error>) {
+        if let Some(why) = why {
+            *self.closed.lock().expect("no holder of this lock panics") = Some(why);
+        }
+        let open = self.open.write().expect("no holder of this lock panics").take();
+        self.queue.close();
+        self.sweep.close();
+        for waker in std::mem::take(&mut *self.waiting()) {
+            waker.wake();
+        }
+        drop(open);
+    }
+
+    pub(crate) fn why_closed(&self) -> Error {
+        match &*self.closed.lock().expect("no holder of this lock panics") {
+            Some(error) => {
+                Error::new(ErrorKind::Closed, "CLOSED", "the database closed itself; reopen it")
+                    .because(error.to_string())
+            }
+            None => Error::new(ErrorKind::Closed, "CLOSED", "the database is closed"),
+        }
+    }
+}
+
+impl Head {
+    fn with_cache(self, cache: &Arc<Cache>) -> Self {
+        let snapshot: Arc<dyn Snapshot> = Arc::new(Cached {
+            below: self.snapshot,
+            version: self.version,
+            cache: Arc::clone(cache),
+        });
+        Head { snapshot, ..self }
+    }
+}
+
+/// A snapshot whose records come from the cache where they can.
+pub(crate) struct Cached {
+    below: Arc<dyn Snapshot>,
+    version: Version,
+    cache: Arc<Cache>,
+}
+
+impl Cached {
+    pub(crate) fn new(below: Arc<dyn Snapshot>, version: Version, cache: Arc<Cache>) -> Self {
+        Cached { below, version, cache }
+    }
+
+    fn keep(&self, key: &[u8], value: &Bytes) -> Result<()> {
+        let (from, _) = entry::check(value)?;
+        self.cache.insert(cache_key(key), value.clone(), from, self.version);
+        Ok(())
+    }
+}
+
+fn is_record(key: &[u8]) -> bool {
+    key.first() == Some(&Space::Records.byte()) && key.len() == 25
+}
+
+impl Snapshot for Cached {
+    fn try_get(&self, key: &[u8]) -> Result<Found> {
+        if !is_record(key) {
+            return self.below.try_get(key);
+        }
+        if let Some(value) = self.cache.get(&cache_key(key), self.version) {
+            return Ok(Found::Here(value));
+        }
+        let found = self.below.try_get(key)?;
+        if let Found::Here(value) = &found {
+            self.keep(key, value)?;
+        }
+        Ok(found)
+    }
+
+    fn get_many<'a>(&'a self, keys: &'a [&'a [u8]]) -> BoxFuture<'a, Result<Vec<Option<Bytes>>>> {
+        Box::pin(async move {
+            let mut values: Vec<Option<Bytes>> = keys
+                .iter()
+                .map(|key| is_record(key).then(|| self.cache.get(&cache_key(key), self.version))?)
+                .collect();
+            let missing: Vec<usize> = (0..keys.len()).filter(|at| values[*at].is_none()).collect();
+            if missing.is_empty() {
+                return Ok(values);
+            }
+            let asked: Vec<&[u8]> = missing.iter().map(|at| keys[*at]).collect();
+            for (at, value) in missing.into_iter().zip(self.below.get_many(&asked).await?) {
+                if let Some(value) = &value
+                    && is_record(keys[at])
+                {
+                    self.keep(keys[at], value)?;
+                }
+                values[at] = value;
+            }
+            Ok(values)
+        })
+    }
+
+    fn page<'a>(&'a self, scan: &'a Scan) -> BoxFuture<'a, Result<Page>> {
+        self.below.page(scan)
+    }
+}
+
+/// A bell that a background thread waits for.
+#[derive(Default)]
+pub(crate) struct Signal {
+    rung: Mutex<(bool, bool)>,
+    bell: Condvar,
+    swept_at: AtomicU64,
+    pub(crate) busy: AtomicBool,
+}
+
+impl Signal {
+    pub(crate) fn ring(&self) {
+        self.rung.lock().expect("no holder of this lock panics").0 = true;
+        self.bell.notify_all();
+    }
+
+    fn close(&self) {
+        self.rung.lock().expect("no holder of this lock panics").1 = true;
+        self.bell.notify_all();
+    }
+
+    /// Waits for the next ring; `false` when the database is closed.
+    pub(crate) fn wait(&self) -> bool {
+        let mut rung = self.rung.lock().expect("no holder of this lock panics");
+        while !rung.0 && !rung.1 {
+            rung = self.bell.wait(rung).expect("no holder of this lock panics");
+        }
+        rung.0 = false;
+        !rung.1
+    }
+
+    /// Rings once an hour of the database's own time.
+    pub(crate) fn tick(&self, instant: i64) {
+        const HOUR_MS: u64 = 3_600_000;
+        let hour = instant.max(0) as u64 / HOUR_MS;
+        if self.swept_at.swap(hour, Ordering::Relaxed) != hour {
+            self.ring();
+        }
+    }
+}
+
+/// The cache key of `key`, if it is the key of a record.
+pub(crate) fn record_key(key: &[u8]) -> Option<CacheKey> {
+    is_record(key).then(|| cache_key(key))
+}
+
+/// The key under which work for the sweeper waits.
+pub(crate) fn sweep_key(tenant: TenantNo, table: TableNo, id: Option<&[u8; 16]>) -> Vec<u8> {
+    let mut key = keys::meta("sweep");
+    key.extend_from_slice(&tenant.to_be_bytes());
+    key.extend_from_slice(&table.to_be_bytes());
+    key.extend_from_slice(id.map_or(&[][..], |id| id));
+    key
+}

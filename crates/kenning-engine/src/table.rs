@@ -1,0 +1,297 @@
+//! A table: its schema and its indexes.
+//!
+//! Tables are records of the system table `_tables`, so a schema change is a record change, with
+//! history and log for free. A compiled table is kept as long as the bytes of its record are the
+//! same; nothing else can make it stale.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+
+use kenning_index::{Claim, Entries, Entry, Fields, Index, Links, Names, Subject};
+use kenning_record::{Id, IndexSpec, Json, RecordRef, Schema, TableNo, TenantNo, Version};
+use kenning_record::{check_table_name, entry, keys};
+use kenning_store::{Bytes, Error, ErrorKind, Result};
+use serde_json::json;
+
+/// Numbers of the tables that are not records themselves.
+pub(crate) mod number {
+    use kenning_record::TableNo;
+    pub(crate) const TABLES: TableNo = 1;
+    pub(crate) const LINKS: TableNo = 2;
+    pub(crate) const TENANTS: TableNo = 3;
+    /// Tables that a user makes are numbered from here on.
+    pub(crate) const FIRST: TableNo = 16;
+}
+
+/// Names that no user's table may have: they are, or will be, tables of the system.
+const RESERVED: &[&str] =
+    &["links", "claims", "assertions", "sources", "predicates", "log", "history", "kv"];
+
+/// A table with its schema compiled.
+pub(crate) struct Table {
+    pub(crate) tenant: TenantNo,
+    /// The id of its record. Zero for tables of the system.
+    pub(crate) id: Id,
+    pub(crate) number: TableNo,
+    pub(crate) name: String,
+    /// The name once more, for records that outlive the table.
+    pub(crate) shared_name: Arc<str>,
+    pub(crate) schema: Schema,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) next_index: u32,
+    /// Since when it is like this. 0 for tables of the system.
+    pub(crate) version: Version,
+    /// The stored entry that it was made from.
+    bytes: Bytes,
+}
+
+/// An index over property values, and since when it is complete.
+pub(crate) struct Field {
+    pub(crate) index: Fields,
+    pub(crate) ready_from: Version,
+}
+
+/// What is told about a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableInfo {
+    /// Its name.
+    pub name: String,
+    /// Its number, never reused.
+    pub number: TableNo,
+    /// Since when its schema is like this.
+    pub version: Version,
+    /// Its schema.
+    pub schema: Json,
+    /// Its indexes over property values.
+    pub indexes: Vec<IndexState>,
+}
+
+/// What is told about an index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IndexState {
+    /// The properties it covers.
+    pub paths: Vec<String>,
+    /// Whether a value belongs to one record.
+    pub unique: bool,
+    /// Since when it is complete; older views don't use it.
+    pub ready_from: Version,
+}
+
+impl Table {
+    /// A table that is not a record itself.
+    pub(crate) fn system(tenant: TenantNo, number: TableNo, name: &str) -> Arc<Self> {
+        Arc::new(Table {
+            tenant,
+            id: Id([0; 16]),
+            number,
+            name: name.into(),
+            shared_name: name.into(),
+            schema: Schema::parse(&json!({})).expect("the empty schema is a schema"),
+            fields: Vec::new(),
+            next_index: 1,
+            version: 0,
+            bytes: Bytes::new(),
+        })
+    }
+
+    /// Compiles the table of a stored entry.
+    pub(crate) fn compile(tenant: TenantNo, id: Id, bytes: &Bytes) -> Result<Self> {
+        let (version, payload) = entry::split(bytes)?;
+        let record = RecordRef::new(payload)?;
+        let name = record.key()?.ok_or_else(|| damaged("its name"))?.to_owned();
+        let said = record.properties()?.decode()?;
+        let number = |name: &str| said[name].as_u64().and_then(|number| u32::try_from(number).ok());
+        let fields = said["indexes"].as_array().ok_or_else(|| damaged("its indexes"))?;
+        Ok(Table {
+            tenant,
+            id,
+            shared_name: name.as_str().into(),
+            number: number("number").ok_or_else(|| damaged("its number"))?,
+            name,
+            schema: Schema::parse(&said["schema"])?,
+            fields: fields.iter().map(|field| Field::read(field, version)).collect::<Result<_>>()?,
+            next_index: number("next_index").ok_or_else(|| damaged("its next index"))?,
+            version,
+            bytes: bytes.clone(),
+        })
+    }
+
+    /// Properties of the record of a table.
+    pub(crate) fn properties(
+        number: TableNo,
+        schema: &Schema,
+        fields: &[Field],
+        next_index: u32,
+    ) -> Json {
+        let indexes: Vec<Json> = fields.iter().map(Field::to_json).collect();
+        json!({
+            "number": number,
+            "schema": schema.json,
+            "indexes": indexes,
+            "next_index": next_index,
+        })
+    }
+
+    /// Whether it was made from `bytes`.
+    pub(crate) fn is(&self, bytes: &Bytes) -> bool {
+        self.bytes.as_ptr() == bytes.as_ptr() || self.bytes == bytes
+    }
+
+    /// Every entry that `record` should have.
+    pub(crate) fn entries(&self, id: Id, record: RecordRef<'_>) -> Result<Entries> {
+        let subject = Subject { tenant: self.tenant, table: self.number, id, record };
+        let mut entries = Entries::new();
+        if self.number == number::LINKS {
+            Links.entries(&subject, &mut entries)?;
+            return Ok(entries);
+        }
+        Names.entries(&subject, &mut entries)?;
+        for field in &self.fields {
+            field.index.entries(&subject, &mut entries)?;
+        }
+        Ok(entries)
+    }
+
+    /// Another record has what `entry` claims.
+    pub(crate) fn taken(&self, entry: &Entry) -> Error {
+        let Claim::Unique(number) = entry.claim else {
+            let message = format!("table '{}' has another record with this key", self.name);
+            return Error::invalid("KEY_EXISTS", message);
+        };
+        let field = self.fields.iter().find(|field| field.index.number == number);
+        let paths = field.map(|field| field.state().paths.join(", ")).unwrap_or_default();
+        let values = keys::field_split(&entry.key, field.map_or(0, |f| f.index.spec.paths.len()))
+            .and_then(|key| kenning_index::values(key.values))
+            .map(|values| Json::Array(values).to_string())
+            .unwrap_or_default();
+        let message =
+            format!("table '{}' has another record with {paths} = {values}", self.name);
+        Error::invalid("UNIQUE_TAKEN", message)
+    }
+
+    /// Refuses what only the engine itself may write.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.number < number::FIRST {
+            let message = format!("table '{}' belongs to the system; use its own verbs", self.name);
+            return Err(Error::new(ErrorKind::Denied, "SYSTEM_TABLE", message));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn info(&self) -> TableInfo {
+        TableInfo {
+            name: self.name.clone(),
+            number: self.number,
+            version: self.version,
+            schema: self.schema.json.clone(),
+            indexes: self.fields.iter().map(Field::state).collect(),
+        }
+    }
+}
+
+impl Field {
+    /// An index that is complete from the version in which its table says so.
+    pub(crate) fn new(number: u32, spec: IndexSpec) -> Self {
+        Field { index: Fields { number, spec }, ready_from: 0 }
+    }
+
+    /// The same index in a newer version of its table.
+    pub(crate) fn copy(&self) -> Self {
+        let index = Fields { number: self.index.number, spec: self.index.spec.clone() };
+        Field { index, ready_from: self.ready_from }
+    }
+
+    fn read(json: &Json, version: Version) -> Result<Self> {
+        let wrong = || damaged("an index");
+        let texts = json["paths"].as_array().ok_or_else(wrong)?;
+        let path = |text: &Json| text.as_str().ok_or_else(wrong)?.parse();
+        let spec = IndexSpec {
+            paths: texts.iter().map(path).collect::<Result<_>>()?,
+            unique: json["unique"].as_bool().ok_or_else(wrong)?,
+        };
+        let number = json["number"].as_u64().and_then(|number| u32::try_from(number).ok());
+        let ready_from = match json["ready_from"].as_u64().ok_or_else(wrong)? {
+            // Written in the version that built it, before that version had a number.
+            0 => version,
+            earlier => earlier,
+        };
+        Ok(Field { index: Fields { number: number.ok_or_else(wrong)?, spec }, ready_from })
+    }
+
+    fn to_json(&self) -> Json {
+        let state = self.state();
+        json!({
+            "number": self.index.number,
+            "paths": state.paths,
+            "unique": state.unique,
+            "ready_from": state.ready_from,
+        })
+    }
+
+    fn state(&self) -> IndexState {
+        IndexState {
+            paths: self.index.spec.paths.iter().map(ToString::to_string).collect(),
+            unique: self.index.spec.unique,
+            ready_from: self.ready_from,
+        }
+    }
+}
+
+/// Refuses names that a user's table can't have.
+pub(crate) fn check_new_name(name: &str) -> Result<()> {
+    check_table_name(name)?;
+    if name.starts_with('_') || RESERVED.contains(&name) {
+        let message = format!("'{name}' is a name of the system");
+        return Err(Error::invalid("TABLE_RESERVED", message));
+    }
+    Ok(())
+}
+
+fn damaged(what: &str) -> Error {
+    Error::corrupt("TABLE_DAMAGED", format!("the record of a table is damaged at {what}"))
+}
+
+/// Tables that were compiled.
+#[derive(Default)]
+pub(crate) struct Tables {
+    compiled: RwLock<HashMap<TenantNo, HashMap<String, Arc<Table>>>>,
+}
+
+impl Tables {
+    /// The compiled table of this name, if it was asked for before.
+    pub(crate) fn known(&self, tenant: TenantNo, name: &str) -> Option<Arc<Table>> {
+        let compiled = self.compiled.read().expect("no holder of this lock panics");
+        compiled.get(&tenant)?.get(name).cloned()
+    }
+
+    /// The compiled table of this number.
+    pub(crate) fn numbered(&self, tenant: TenantNo, number: TableNo) -> Option<Arc<Table>> {
+        let compiled = self.compiled.read().expect("no holder of this lock panics");
+        compiled.get(&tenant)?.values().find(|table| table.number == number).cloned()
+    }
+
+    /// The table that `bytes` say. `known` is what `known` gave.
+    pub(crate) fn compiled(
+        &self,
+        tenant: TenantNo,
+        id: Id,
+        known: Option<Arc<Table>>,
+        bytes: &Bytes,
+    ) -> Result<Arc<Table>> {
+        if let Some(table) = known.as_ref()
+            && table.is(bytes)
+        {
+            return Ok(Arc::clone(table));
+        }
+        let table = Arc::new(Table::compile(tenant, id, bytes)?);
+        let staged = table.version == crate::staging::PENDING;
+        // A view of the past must not push out what the present needs.
+        let newer = known.is_none_or(|known| known.version < table.version);
+        if newer && !staged {
+            let mut compiled = self.compiled.write().expect("no holder of this lock panics");
+            let of_tenant = compiled.entry(tenant).or_default();
+            of_tenant.insert(table.name.clone(), Arc::clone(&table));
+        }
+        Ok(table)
+    }
+}

@@ -1,0 +1,271 @@
+//! Reads a snapshot, stages changes with their index entries, remembers what it read.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use futures_channel::oneshot;
+use kenning_index::{Claim, Edit, Entry, difference};
+use kenning_record::{Id, LogBody, RecordRef, Version, entry, keys};
+use kenning_store::{Batch, Bytes, Durability, Error, ErrorKind, Result, Snapshot, limits};
+
+use crate::Isolation;
+use crate::committer::{Committed, Refused, Request};
+use crate::database::Handle;
+use crate::log::TransactionId;
+use crate::staging::{State, Staging};
+use crate::table::{Table, number};
+use crate::tenant::Tenant;
+use crate::view::View;
+use crate::window::Reads;
+
+/// Bytes that one transaction may stage, history and log included.
+const TRANSACTION_BYTES_MAX: usize = limits::BATCH_BYTES_MAX - (8 << 20);
+
+/// Changes that land together or not at all.
+///
+/// It is a [`View`] of the database as it was when it began, with its own changes on top. Dropping
+/// it leaves nothing behind.
+pub struct Transaction {
+    view: View,
+    pub(crate) staging: Arc<Staging>,
+    pub(crate) log: LogBody,
+    pub(crate) beside: Batch,
+    /// Whether a table of tables changed.
+    pub(crate) schema_changed: bool,
+    /// Whether changes go into the log; what only clears up does not.
+    pub(crate) logged: bool,
+    id: TransactionId,
+    id_given: bool,
+    began_ms: u64,
+    durability: Durability,
+    /// What it reads, until it lets go of it.
+    snapshot: Version,
+}
+
+impl Deref for Transaction {
+    type Target = View;
+
+    fn deref(&self) -> &View {
+        &self.view
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.view.handle.shared().leave(self.snapshot);
+    }
+}
+
+impl Transaction {
+    pub(crate) fn begin(
+        handle: &Handle,
+        tenant: &Arc<Tenant>,
+        id: Option<TransactionId>,
+    ) -> Result<Self> {
+        let shared = handle.shared();
+        let head = shared.enter()?;
+        let staging = Arc::new(Staging::new(Arc::clone(&head.snapshot)));
+        let source: Arc<dyn Snapshot> = Arc::clone(&staging) as Arc<dyn Snapshot>;
+        let view = View {
+            handle: handle.clone(),
+            tenant: Arc::clone(tenant),
+            source,
+            version: head.version,
+            dead: Arc::default(),
+        };
+        let made = || TransactionId::new(&*shared.world);
+        Ok(Transaction {
+            view,
+            staging,
+            log: LogBody::new(),
+            beside: Batch::new(),
+            schema_changed: false,
+            logged: true,
+            id: id.unwrap_or_else(made),
+            id_given: id.is_some(),
+            began_ms: shared.world.now_ms(),
+            durability: shared.settings.durability,
+            snapshot: head.version,
+        })
+    }
+
+    /// Its id, under which its outcome can be asked for later.
+    pub fn id(&self) -> TransactionId {
+        self.id
+    }
+
+    /// Commits with another durability than the database's own.
+    pub fn set_durability(&mut self, durability: Durability) {
+        self.durability = durability;
+    }
+
+    /// Commits. After `Conflict` nothing has landed: begin again. After `Closed` with the code
+    /// `OUTCOME_UNKNOWN` it may have: reopen the database and ask for the outcome of its id.
+    pub async fn commit(mut self) -> Result<Committed> {
+        self.check_age()?;
+        let State { writes, mut reads, bases, bytes } = self.staging.take();
+        let bytes = bytes + self.log.size_bytes() + self.beside.size_bytes();
+        if bytes > TRANSACTION_BYTES_MAX {
+            return Err(too_large(bytes));
+        }
+        if writes.is_empty() && self.beside.is_empty() && !self.id_given {
+            let head = self.handle.shared().head()?;
+            return Ok(Committed { version: self.version, instant: head.instant });
+        }
+        match self.handle.shared().settings.isolation {
+            Isolation::Serializable => reads.points.extend(bases),
+            Isolation::Snapshot => reads = Reads { points: bases, ranges: Vec::new() },
+        }
+        let versioned = !writes.is_empty() || self.id_given;
+        let (reply, answer) = oneshot::channel();
+        let request = Request {
+            id: self.id,
+            id_given: self.id_given,
+            tenant: self.tenant.number,
+            snapshot: self.snapshot,
+            reads,
+            log: versioned.then(|| std::mem::take(&mut self.log)),
+            writes: writes.into_iter().collect(),
+            beside: std::mem::take(&mut self.beside),
+            schema_changed: self.schema_changed,
+            bytes,
+            durability: self.durability,
+            reply,
+        };
+        submit(&self.handle, request, answer).await
+    }
+
+    /// A transaction that was left open too long would only be refused later.
+    pub(crate) fn check_age(&self) -> Result<()> {
+        let shared = self.handle.shared();
+        let (age, max) = (
+            shared.world.now_ms().saturating_sub(self.began_ms),
+            shared.settings.transaction_ms_max,
+        );
+        if age > max {
+            let message = format!(
+                "the transaction has been open for {} s, the most is {} s",
+                age / 1_000,
+                max / 1_000
+            );
+            return Err(Error::conflict("TOO_OLD", message));
+        }
+        Ok(())
+    }
+
+    /// Refuses to stage without end.
+    pub(crate) fn check_size(&self) -> Result<()> {
+        let bytes = self.staging.bytes() + self.log.size_bytes();
+        if bytes > TRANSACTION_BYTES_MAX { Err(too_large(bytes)) } else { Ok(()) }
+    }
+
+    /// Stages a record as it will be, with the difference of its index entries.
+    ///
+    /// `before` is the entry that a reader of this transaction sees; `after` the new payload.
+    pub(crate) async fn stage(
+        &mut self,
+        table: &Table,
+        id: Id,
+        before: Option<&Bytes>,
+        after: Option<&[u8]>,
+    ) -> Result<()> {
+        let key = keys::record(self.tenant.number, table.number, &id);
+        let old = before.map(|bytes| entry::split(bytes)).transpose()?;
+        let mut old_entries = Vec::new();
+        if let Some((_, payload)) = old {
+            old_entries = table.entries(id, RecordRef::new(payload)?)?;
+        }
+        let new_entries = match after {
+            Some(payload) => table.entries(id, RecordRef::new(payload)?)?,
+            None => Vec::new(),
+        };
+        self.staging.stand_on(&key);
+        self.staging.stand_on(&keys::record(self.tenant.number, number::TABLES, &table.id));
+        self.stage_entries(table, difference(old_entries, new_entries)).await?;
+        if self.logged {
+            self.log.push(table.number, id, after);
+        }
+        self.schema_changed |= table.number == number::TABLES;
+        match after {
+            Some(payload) => self.staging.put(key, payload, self.stored(before)),
+            None => self.staging.delete(key, self.stored(before)),
+        }
+        self.check_size()
+    }
+
+    /// Stages changes of index entries.
+    pub(crate) async fn stage_entries(&mut self, table: &Table, edits: Vec<Edit>) -> Result<()> {
+        let taken = self.claim(table, &edits).await?;
+        for (edit, was) in edits.into_iter().zip(taken) {
+            match edit {
+                Edit::Put(new) => self.staging.put(new.key, &new.payload, was),
+                Edit::Delete(old) => self.staging.delete(old.key, was),
+            }
+        }
+        self.check_size()
+    }
+
+    /// What the snapshot has under the key of each edit, after making sure that every claim is free.
+    async fn claim(&self, table: &Table, edits: &[Edit]) -> Result<Vec<Option<Bytes>>> {
+        let mut was = Vec::with_capacity(edits.len());
+        for edit in edits {
+            let now = match edit {
+                // A shared entry has the id in its key: it is there if and only if the record as it
+                // was has it, so there is nothing to read.
+                Edit::Put(new) if new.claim == Claim::Shared && !edit_replaces(new) => None,
+                Edit::Put(new) => {
+                    self.staging.stand_on(&new.key);
+                    let now = self.source.get(&new.key).await?;
+                    if new.claim != Claim::Shared && now.is_some() {
+                        return Err(table.taken(new));
+                    }
+                    now
+                }
+                Edit::Delete(old) => {
+                    if old.claim != Claim::Shared {
+                        self.staging.stand_on(&old.key);
+                    }
+                    self.source.get(&old.key).await?
+                }
+            };
+            was.push(self.stored(now.as_ref()));
+        }
+        Ok(was)
+    }
+
+    /// What the snapshot below had, if `seen` is not this transaction's own.
+    fn stored(&self, seen: Option<&Bytes>) -> Option<Bytes> {
+        let own = |bytes: &&Bytes| entry::from(bytes).is_ok_and(|from| from == crate::staging::PENDING);
+        seen.filter(|bytes| !own(bytes)).cloned()
+    }
+}
+
+/// Whether an entry with this key may be there with another payload: entries of links.
+fn edit_replaces(entry: &Entry) -> bool {
+    !entry.payload.is_empty()
+}
+
+/// Hands a request to the committer and waits for the answer.
+pub(crate) async fn submit(
+    handle: &Handle,
+    request: Request,
+    answer: oneshot::Receiver<Result<Committed>>,
+) -> Result<Committed> {
+    let shared = handle.shared();
+    match shared.queue.push(request) {
+        Ok(()) => answer.await.unwrap_or_else(|_| Err(shared.why_closed())),
+        Err(Refused::Closed) => Err(shared.why_closed()),
+        Err(Refused::Full) => Err(Error::new(
+            ErrorKind::Unavailable,
+            "BUSY",
+            "too many transactions wait to be committed; try again",
+        )),
+    }
+}
+
+fn too_large(bytes: usize) -> Error {
+    Error::exhausted(
+        "TRANSACTION_TOO_LARGE",
+        format!("the transaction has {bytes} bytes, the most is {TRANSACTION_BYTES_MAX}"),
+    )
+}

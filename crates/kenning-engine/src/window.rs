@@ -1,0 +1,160 @@
+//! Who wrote what since when: the committer's memory of recent writes.
+//!
+//! A transaction conflicts if something that it read was written after its snapshot. Points are
+//! looked up by a hash of the key (two keys of one hash cost a retry, never an anomaly); ranges by
+//! binary search in the sorted keys of each transaction that landed since. Nothing is remembered
+//! longer than the oldest open transaction needs it, nor beyond a limit.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use kenning_record::Version;
+use kenning_store::{Error, Range, Result};
+
+pub(crate) struct Window {
+    landed: VecDeque<Landed>,
+    written: HashMap<u64, Version, FixedState>,
+    keys: usize,
+    keys_max: usize,
+    /// Transactions with an older snapshot can't be judged any more.
+    from: Version,
+}
+
+struct Landed {
+    version: Version,
+    keys: Vec<Vec<u8>>,
+}
+
+/// What a transaction must find unchanged.
+#[derive(Default)]
+pub(crate) struct Reads {
+    /// Hashes of keys.
+    pub(crate) points: Vec<u64>,
+    pub(crate) ranges: Vec<Range>,
+}
+
+/// The hash under which a key is remembered.
+pub(crate) fn hash(key: &[u8]) -> u64 {
+    FixedState::with_seed(0x6b65_6e6e_696e_6721).hash_one(key)
+}
+
+impl Window {
+    pub(crate) fn new(from: Version, keys_max: usize) -> Self {
+        let written = HashMap::default();
+        Window { landed: VecDeque::new(), written, keys: 0, keys_max, from }
+    }
+
+    /// Checks that nothing in `reads` was written after `snapshot`.
+    pub(crate) fn check(&self, snapshot: Version, reads: &Reads) -> Result<()> {
+        if snapshot < self.from {
+            return Err(Error::conflict(
+                "TOO_OLD",
+                format!(
+                    "the transaction reads version {snapshot}, conflicts are known from version {}",
+                    self.from
+                ),
+            ));
+        }
+        if self.landed.back().is_none_or(|last| last.version <= snapshot) {
+            return Ok(());
+        }
+        for point in &reads.points {
+            if self.written.get(point).is_some_and(|version| *version > snapshot) {
+                return Err(changed(snapshot));
+            }
+        }
+        let since = self.landed.iter().rev().take_while(|landed| landed.version > snapshot);
+        for landed in since {
+            if reads.ranges.iter().any(|range| landed.touches(range)) {
+                return Err(changed(snapshot));
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers what landed. `keys` are sorted.
+    pub(crate) fn push(&mut self, version: Version, keys: Vec<Vec<u8>>) {
+        assert!(keys.is_sorted(), "a range is looked up by binary search");
+        for key in &keys {
+            self.written.insert(hash(key), version);
+        }
+        self.keys += keys.len();
+        self.landed.push_back(Landed { version, keys });
+    }
+
+    /// Forgets what no open transaction needs; `oldest` is the oldest snapshot of them.
+    pub(crate) fn trim(&mut self, oldest: Version) {
+        while let Some(first) = self.landed.front()
+            && (first.version <= oldest || self.keys > self.keys_max)
+        {
+            let first = self.landed.pop_front().expect("it was there a line above");
+            for key in &first.keys {
+                let hash = hash(key);
+                if self.written.get(&hash) == Some(&first.version) {
+                    self.written.remove(&hash);
+                }
+            }
+            self.keys -= first.keys.len();
+            self.from = self.from.max(first.version);
+        }
+        if self.written.is_empty() && self.written.capacity() > 1 << 16 {
+            self.written.shrink_to(1 << 16);
+        }
+    }
+}
+
+impl Landed {
+    fn touches(&self, range: &Range) -> bool {
+        let first = self.keys.partition_point(|key| key < &range.from);
+        self.keys.get(first).is_some_and(|key| range.contains(key))
+    }
+}
+
+fn changed(snapshot: Version) -> Error {
+    Error::conflict(
+        "CHANGED",
+        format!("something that the transaction read at version {snapshot} was written since"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reads(points: &[&str], ranges: &[(&str, &str)]) -> Reads {
+        Reads {
+            points: points.iter().map(|key| hash(key.as_bytes())).collect(),
+            ranges: ranges.iter().map(|(from, until)| Range::new(*from, *until)).collect(),
+        }
+    }
+
+    fn keys(keys: &[&str]) -> Vec<Vec<u8>> {
+        keys.iter().map(|key| key.as_bytes().to_vec()).collect()
+    }
+
+    #[test]
+    fn what_was_read_must_not_have_been_written_since() {
+        let mut window = Window::new(0, 100);
+        window.push(1, keys(&["a", "c"]));
+        window.push(2, keys(&["e"]));
+        assert!(window.check(0, &reads(&["c"], &[])).is_err());
+        assert!(window.check(1, &reads(&["c"], &[])).is_ok());
+        assert!(window.check(0, &reads(&["b"], &[("b", "c")])).is_ok());
+        assert!(window.check(0, &reads(&[], &[("b", "d")])).is_err());
+        assert!(window.check(1, &reads(&[], &[("d", "f")])).is_err());
+        assert!(window.check(2, &reads(&["e"], &[("a", "z")])).is_ok());
+    }
+
+    #[test]
+    fn a_transaction_that_can_not_be_judged_is_refused() {
+        let mut window = Window::new(0, 2);
+        for version in 1..=3 {
+            window.push(version, keys(&["a"]));
+        }
+        window.trim(0);
+        assert_eq!(window.check(0, &reads(&[], &[])).unwrap_err().code(), "TOO_OLD");
+        assert!(window.check(1, &reads(&["a"], &[])).is_err());
+        assert!(window.check(3, &reads(&["a"], &[])).is_ok());
+    }
+}

@@ -1,0 +1,18 @@
+//! Exact indexes: pure functions from a record to the entries it has.
+//!
+//! An index never reads, waits or locks. It says which entries a record should have; the
+//! difference between the entries of a record before and after a change is what a batch writes.
+//! Rebuilding an index is the same function over every record, so a maintained index and a rebuilt
+//! one can't differ. What this crate does not know: stores, versions, transactions.
+
+mod fields; // property values to ids
+mod filter; // a question about property values, and the index that answers it
+mod links; // links by source and by target
+mod maintain; // the difference between two sets of entries
+mod names; // keys and aliases to ids
+
+pub use fields::{Fields, values};
+pub use filter::{Filter, Plan, Question, Test};
+pub use links::{Arc, LinkEntry, Links, direction};
+pub use maintain::{Claim, Edit, Entries, Entry, Index, Subject, difference};
+pub use names::{Names, entry_id};

@@ -1,0 +1,122 @@
+//! A set of writes that lands whole, in one buffer, so that a thousand records are two allocations.
+
+use crate::limits::{BATCH_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::{Error, Result};
+
+/// Puts and deletes that an engine applies together or not at all. The last write to a key wins.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    key_at: usize,
+    value_at: usize,
+    until: usize,
+    delete: bool,
+}
+
+/// One write of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write<'a> {
+    /// The key has this value from now on.
+    Put(&'a [u8], &'a [u8]),
+    /// The key is gone.
+    Delete(&'a [u8]),
+}
+
+impl Batch {
+    /// A batch without writes. Committing it strictly makes every earlier batch durable.
+    pub fn new() -> Self {
+        Batch::default()
+    }
+
+    /// Sets `key` to `value`.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) {
+        self.put_with(key, |bytes| bytes.extend_from_slice(value));
+    }
+
+    /// Sets `key` to what `write` appends.
+    pub fn put_with(&mut self, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        let key_at = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        let value_at = self.bytes.len();
+        write(&mut self.bytes);
+        assert!(self.bytes.len() >= value_at, "a value is appended, never cut");
+        self.spans.push(Span { key_at, value_at, until: self.bytes.len(), delete: false });
+    }
+
+    /// Removes `key`, present or not.
+    pub fn delete(&mut self, key: &[u8]) {
+        let key_at = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        let until = self.bytes.len();
+        self.spans.push(Span { key_at, value_at: until, until, delete: true });
+    }
+
+    /// The writes in the order they were made.
+    pub fn writes(&self) -> impl ExactSizeIterator<Item = Write<'_>> {
+        self.spans.iter().map(|span| {
+            let key = &self.bytes[span.key_at..span.value_at];
+            if span.delete {
+                Write::Delete(key)
+            } else {
+                Write::Put(key, &self.bytes[span.value_at..span.until])
+            }
+        })
+    }
+
+    /// How many writes.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Bytes of all keys and values.
+    pub fn size_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Checks every limit. Each engine calls this before it writes anything.
+    pub fn check(&self) -> Result<()> {
+        if self.bytes.len() > BATCH_BYTES_MAX {
+            let size = self.bytes.len();
+            return Err(Error::exhausted(
+                "BATCH_TOO_LARGE",
+                format!("a batch has {size} bytes, the most is {BATCH_BYTES_MAX}"),
+            ));
+        }
+        for span in &self.spans {
+            check_key(span.value_at - span.key_at)?;
+            check_value(span.until - span.value_at)?;
+        }
+        Ok(())
+    }
+}
+
+fn check_key(size: usize) -> Result<()> {
+    match size {
+        0 => Err(Error::invalid("KEY_EMPTY", "a stored key has at least one byte")),
+        1..=KEY_BYTES_MAX => Ok(()),
+        _ => Err(Error::exhausted(
+            "KEY_TOO_LARGE",
+            format!("a stored key has {size} bytes, the most is {KEY_BYTES_MAX}"),
+        )),
+    }
+}
+
+fn check_value(size: usize) -> Result<()> {
+    if size > VALUE_BYTES_MAX {
+        return Err(Error::exhausted(
+            "VALUE_TOO_LARGE",
+            format!("a stored value has {size} bytes, the most is {VALUE_BYTES_MAX}"),
+        ));
+    }
+    Ok(())
+}

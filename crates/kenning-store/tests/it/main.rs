@@ -1,0 +1,8 @@
+//! The engine that forgets against the laws of a store, and the folder against the world.
+
+#![allow(clippy::unwrap_used, reason = "tests, and what they call")]
+
+mod folder;
+mod memory;
+
+kenning_test::interpose!();

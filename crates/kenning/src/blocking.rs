@@ -1,0 +1,514 @@
+//! The same verbs without async.
+//!
+//! ```
+//! # fn main() -> kenning::Result<()> {
+//! let db = kenning::blocking::open("memory:")?;
+//! let mut transaction = db.begin()?;
+//! transaction.put("entities", kenning::json!({"name": "Ada"}))?;
+//! transaction.put("entities", kenning::json!({"name": "Grace"}))?;
+//! transaction.commit()?;
+//! assert_eq!(db.records("entities", None, 10)?.len(), 2);
+//! # Ok(())
+//! # }
+//! ```
+
+use std::path::Path;
+
+use kenning_store::block_on;
+
+use crate::{At, Committed, Draft, Durability, Encoded, Explain, Filter, Finding, Id, Json, Link};
+use crate::{LogRow, Options, Past, Record, Result, Step, TableInfo, TransactionId, Version, Walk};
+
+/// Opens a database, and makes it if it is missing; see [`crate::open`].
+pub fn open(url: &str) -> Result<Database> {
+    block_on(crate::open(url)).map(Database)
+}
+
+/// Opens a database.
+pub fn open_with(url: &str, options: Options) -> Result<Database> {
+    block_on(crate::open_with(url, options)).map(Database)
+}
+
+/// One tenant of one open database; see [`crate::Database`].
+#[derive(Clone)]
+pub struct Database(crate::Database);
+
+/// One tenant at one version; see [`crate::View`].
+#[derive(Clone)]
+pub struct View(crate::View);
+
+/// Changes that land together; see [`crate::Transaction`].
+pub struct Transaction(crate::Transaction);
+
+/// Someone who reads the log; see [`crate::Follower`].
+pub struct Follower(crate::Follower);
+
+impl From<crate::Database> for Database {
+    fn from(database: crate::Database) -> Self {
+        Database(database)
+    }
+}
+
+/// Opening, tenants, transactions and views.
+impl Database {
+    /// Closes the database for every handle.
+    pub fn close(self) -> Result<()> {
+        block_on(self.0.close())
+    }
+
+    /// A handle on another tenant.
+    pub fn tenant(&self, name: &str) -> Result<Database> {
+        block_on(self.0.tenant(name)).map(Database)
+    }
+
+    /// Makes a tenant.
+    pub fn create_tenant(&self, name: &str) -> Result<()> {
+        block_on(self.0.create_tenant(name))
+    }
+
+    /// The names of all tenants.
+    pub fn tenants(&self) -> Result<Vec<String>> {
+        block_on(self.0.tenants())
+    }
+
+    /// Begins a transaction.
+    pub fn begin(&self) -> Result<Transaction> {
+        self.0.begin().map(Transaction)
+    }
+
+    /// Begins a transaction under an id of the caller's own.
+    pub fn begin_with(&self, id: TransactionId) -> Result<Transaction> {
+        self.0.begin_with(id).map(Transaction)
+    }
+
+    /// Runs `body` in a transaction and commits it; after a conflict, again.
+    pub fn transact<T>(&self, mut body: impl FnMut(&mut Transaction) -> Result<T>) -> Result<T> {
+        let mut tries = 0;
+        loop {
+            let mut transaction = self.begin()?;
+            let done = body(&mut transaction);
+            let done = done.and_then(|value| transaction.commit().map(|_| value));
+            match done {
+                Err(error) if error.kind() == crate::ErrorKind::Conflict && tries < 100 => {
+                    tries += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// What there is now.
+    pub fn view(&self) -> Result<View> {
+        self.0.view().map(View)
+    }
+
+    /// What there was at a moment of the past.
+    pub fn as_of(&self, at: At) -> Result<View> {
+        block_on(self.0.as_of(at)).map(View)
+    }
+
+    /// The last version.
+    pub fn version(&self) -> Version {
+        self.0.version()
+    }
+
+    /// The version of the transaction with this id.
+    pub fn outcome(&self, id: TransactionId) -> Result<Option<Version>> {
+        block_on(self.0.outcome(id))
+    }
+
+    /// Follows the log under a name.
+    pub fn follow(&self, name: &str) -> Result<Follower> {
+        block_on(self.0.follow(name)).map(Follower)
+    }
+}
+
+/// One-verb writes.
+impl Database {
+    /// Stores a record.
+    pub fn put(&self, table: &str, draft: impl Into<Draft>) -> Result<Record> {
+        block_on(self.0.put(table, draft))
+    }
+
+    /// Stores a record that must not be there.
+    pub fn insert(&self, table: &str, draft: impl Into<Draft>) -> Result<Record> {
+        block_on(self.0.insert(table, draft))
+    }
+
+    /// Stores several records in one transaction.
+    pub fn put_many(&self, table: &str, drafts: Vec<Draft>) -> Result<Vec<Id>> {
+        block_on(self.0.put_many(table, drafts))
+    }
+
+    /// Changes a record by a JSON merge patch.
+    pub fn update(&self, table: &str, reference: &str, patch: Json) -> Result<Record> {
+        block_on(self.0.update(table, reference, patch))
+    }
+
+    /// Deletes a record; `false` if it was not there.
+    pub fn delete(&self, table: &str, reference: &str) -> Result<bool> {
+        block_on(self.0.delete(table, reference))
+    }
+
+    /// Links two records.
+    pub fn link(&self, source: &str, kind: &str, target: &str, link: Link) -> Result<Id> {
+        block_on(self.0.link(source, kind, target, link))
+    }
+
+    /// Removes a link; `false` if it was not there.
+    pub fn unlink(&self, source: &str, kind: &str, target: &str) -> Result<bool> {
+        block_on(self.0.unlink(source, kind, target))
+    }
+
+    /// Makes a table.
+    pub fn create_table(&self, name: &str, schema: Json) -> Result<()> {
+        block_on(self.0.create_table(name, schema))
+    }
+
+    /// Gives a table another schema.
+    pub fn alter_table(&self, name: &str, schema: Json) -> Result<()> {
+        block_on(self.0.alter_table(name, schema))
+    }
+
+    /// Drops a table.
+    pub fn drop_table(&self, name: &str) -> Result<()> {
+        block_on(self.0.drop_table(name))
+    }
+}
+
+/// Operations.
+impl Database {
+    /// Checks every checksum, and every index against its rebuild.
+    pub fn verify(&self) -> Result<Vec<Finding>> {
+        block_on(self.0.verify())
+    }
+
+    /// Checks every index of an earlier version against its rebuild.
+    pub fn verify_as_of(&self, version: Version) -> Result<Vec<Finding>> {
+        block_on(self.0.verify_as_of(version))
+    }
+
+    /// Counts and sizes.
+    pub fn stats(&self) -> Result<Json> {
+        block_on(self.0.stats())
+    }
+
+    /// Rewrites what is stored without what is no longer needed.
+    pub fn compact(&self) -> Result<()> {
+        block_on(self.0.compact())
+    }
+
+    /// Writes a consistent copy.
+    pub fn checkpoint(&self, target: &Path) -> Result<()> {
+        block_on(self.0.checkpoint(target))
+    }
+
+    /// Makes every commit so far durable.
+    pub fn sync(&self) -> Result<()> {
+        block_on(self.0.sync())
+    }
+}
+
+/// Reading now.
+impl Database {
+    /// The record that `reference`, an id or a key or an alias, names in `table`.
+    pub fn get(&self, table: &str, reference: &str) -> Result<Option<Record>> {
+        block_on(self.0.get(table, reference))
+    }
+
+    /// The record under `id`, as it is stored.
+    pub fn get_encoded(&self, table: &str, id: Id) -> Result<Option<Encoded>> {
+        block_on(self.0.get_encoded(table, id))
+    }
+
+    /// Records of every table that have `name` as their key or as an alias.
+    pub fn lookup(&self, name: &str) -> Result<Vec<Record>> {
+        block_on(self.0.lookup(name))
+    }
+
+    /// The table and id that `reference` means.
+    pub fn resolve(&self, reference: &str) -> Result<Option<(String, Id)>> {
+        block_on(self.0.resolve(reference))
+    }
+
+    /// Records that pass `filter`.
+    pub fn find(&self, table: &str, filter: Filter) -> Result<Vec<Record>> {
+        block_on(self.0.find(table, filter))
+    }
+
+    /// The same, and how they were found.
+    pub fn find_explained(&self, table: &str, filter: Filter) -> Result<(Vec<Record>, Explain)> {
+        block_on(self.0.find_explained(table, filter))
+    }
+
+    /// Records in the order of their ids, from behind `after`.
+    pub fn records(&self, table: &str, after: Option<Id>, limit: usize) -> Result<Vec<Record>> {
+        block_on(self.0.records(table, after, limit))
+    }
+
+    /// Every state that a record had, oldest first.
+    pub fn history(&self, table: &str, reference: &str) -> Result<Vec<Past>> {
+        block_on(self.0.history(table, reference))
+    }
+
+    /// What is one link away.
+    pub fn neighbors(&self, reference: &str, walk: Walk) -> Result<Vec<Step>> {
+        block_on(self.0.neighbors(reference, walk))
+    }
+
+    /// What is within some links, nearest first.
+    pub fn traverse(&self, reference: &str, walk: Walk) -> Result<Vec<Step>> {
+        block_on(self.0.traverse(reference, walk))
+    }
+
+    /// Every table.
+    pub fn tables(&self) -> Result<Vec<TableInfo>> {
+        block_on(self.0.tables())
+    }
+
+    /// One table.
+    pub fn table(&self, name: &str) -> Result<TableInfo> {
+        block_on(self.0.table(name))
+    }
+
+    /// Transactions with a version greater than `after`, oldest first.
+    pub fn log(&self, after: Version, limit: usize) -> Result<Vec<LogRow>> {
+        block_on(self.0.log(after, limit))
+    }
+}
+
+/// Reading at its version.
+impl View {
+    /// The version that it shows.
+    pub fn version(&self) -> Version {
+        self.0.version()
+    }
+
+    /// The record that `reference`, an id or a key or an alias, names in `table`.
+    pub fn get(&self, table: &str, reference: &str) -> Result<Option<Record>> {
+        block_on(self.0.get(table, reference))
+    }
+
+    /// The record under `id`, as it is stored.
+    pub fn get_encoded(&self, table: &str, id: Id) -> Result<Option<Encoded>> {
+        block_on(self.0.get_encoded(table, id))
+    }
+
+    /// Records of every table that have `name` as their key or as an alias.
+    pub fn lookup(&self, name: &str) -> Result<Vec<Record>> {
+        block_on(self.0.lookup(name))
+    }
+
+    /// The table and id that `reference` means.
+    pub fn resolve(&self, reference: &str) -> Result<Option<(String, Id)>> {
+        block_on(self.0.resolve(reference))
+    }
+
+    /// Records that pass `filter`.
+    pub fn find(&self, table: &str, filter: Filter) -> Result<Vec<Record>> {
+        block_on(self.0.find(table, filter))
+    }
+
+    /// The same, and how they were found.
+    pub fn find_explained(&self, table: &str, filter: Filter) -> Result<(Vec<Record>, Explain)> {
+        block_on(self.0.find_explained(table, filter))
+    }
+
+    /// Records in the order of their ids, from behind `after`.
+    pub fn records(&self, table: &str, after: Option<Id>, limit: usize) -> Result<Vec<Record>> {
+        block_on(self.0.records(table, after, limit))
+    }
+
+    /// Every state that a record had, oldest first.
+    pub fn history(&self, table: &str, reference: &str) -> Result<Vec<Past>> {
+        block_on(self.0.history(table, reference))
+    }
+
+    /// What is one link away.
+    pub fn neighbors(&self, reference: &str, walk: Walk) -> Result<Vec<Step>> {
+        block_on(self.0.neighbors(reference, walk))
+    }
+
+    /// What is within some links, nearest first.
+    pub fn traverse(&self, reference: &str, walk: Walk) -> Result<Vec<Step>> {
+        block_on(self.0.traverse(reference, walk))
+    }
+
+    /// Every table.
+    pub fn tables(&self) -> Result<Vec<TableInfo>> {
+        block_on(self.0.tables())
+    }
+
+    /// One table.
+    pub fn table(&self, name: &str) -> Result<TableInfo> {
+        block_on(self.0.table(name))
+    }
+
+    /// Transactions with a version greater than `after`, oldest first.
+    pub fn log(&self, after: Version, limit: usize) -> Result<Vec<LogRow>> {
+        block_on(self.0.log(after, limit))
+    }
+}
+
+/// What a transaction is and how it ends.
+impl Transaction {
+    /// Its id.
+    pub fn id(&self) -> TransactionId {
+        self.0.id()
+    }
+
+    /// The version that it reads.
+    pub fn version(&self) -> Version {
+        self.0.version()
+    }
+
+    /// Commits with another durability than the database's own.
+    pub fn set_durability(&mut self, durability: Durability) {
+        self.0.set_durability(durability);
+    }
+
+    /// Commits.
+    pub fn commit(self) -> Result<Committed> {
+        block_on(self.0.commit())
+    }
+
+    /// Stores a record.
+    pub fn put(&mut self, table: &str, draft: impl Into<Draft>) -> Result<Record> {
+        block_on(self.0.put(table, draft))
+    }
+
+    /// Stores a record that must not be there.
+    pub fn insert(&mut self, table: &str, draft: impl Into<Draft>) -> Result<Record> {
+        block_on(self.0.insert(table, draft))
+    }
+
+    /// Stores several records.
+    pub fn put_many(&mut self, table: &str, drafts: Vec<Draft>) -> Result<Vec<Id>> {
+        block_on(self.0.put_many(table, drafts))
+    }
+
+    /// Changes a record by a JSON merge patch.
+    pub fn update(&mut self, table: &str, reference: &str, patch: Json) -> Result<Record> {
+        block_on(self.0.update(table, reference, patch))
+    }
+
+    /// Deletes a record; `false` if it was not there.
+    pub fn delete(&mut self, table: &str, reference: &str) -> Result<bool> {
+        block_on(self.0.delete(table, reference))
+    }
+
+    /// Links two records.
+    pub fn link(&mut self, source: &str, kind: &str, target: &str, link: Link) -> Result<Id> {
+        block_on(self.0.link(source, kind, target, link))
+    }
+
+    /// Removes a link; `false` if it was not there.
+    pub fn unlink(&mut self, source: &str, kind: &str, target: &str) -> Result<bool> {
+        block_on(self.0.unlink(source, kind, target))
+    }
+
+    /// Makes a table.
+    pub fn create_table(&mut self, name: &str, schema: Json) -> Result<()> {
+        block_on(self.0.create_table(name, schema))
+    }
+
+    /// Gives a table another schema.
+    pub fn alter_table(&mut self, name: &str, schema: Json) -> Result<()> {
+        block_on(self.0.alter_table(name, schema))
+    }
+
+    /// Drops a table.
+    pub fn drop_table(&mut self, name: &str) -> Result<()> {
+        block_on(self.0.drop_table(name))
+    }
+}
+
+/// Reading what it began with, and its own writes on top.
+impl Transaction {
+    /// The record that `reference`, an id or a key or an alias, names in `table`.
+    pub fn get(&self, table: &str, reference: &str) -> Result<Option<Record>> {
+        block_on(self.0.get(table, reference))
+    }
+
+    /// The record under `id`, as it is stored.
+    pub fn get_encoded(&self, table: &str, id: Id) -> Result<Option<Encoded>> {
+        block_on(self.0.get_encoded(table, id))
+    }
+
+    /// Records of every table that have `name` as their key or as an alias.
+    pub fn lookup(&self, name: &str) -> Result<Vec<Record>> {
+        block_on(self.0.lookup(name))
+    }
+
+    /// The table and id that `reference` means.
+    pub fn resolve(&self, reference: &str) -> Result<Option<(String, Id)>> {
+        block_on(self.0.resolve(reference))
+    }
+
+    /// Records that pass `filter`.
+    pub fn find(&self, table: &str, filter: Filter) -> Result<Vec<Record>> {
+        block_on(self.0.find(table, filter))
+    }
+
+    /// The same, and how they were found.
+    pub fn find_explained(&self, table: &str, filter: Filter) -> Result<(Vec<Record>, Explain)> {
+        block_on(self.0.find_explained(table, filter))
+    }
+
+    /// Records in the order of their ids, from behind `after`.
+    pub fn records(&self, table: &str, after: Option<Id>, limit: usize) -> Result<Vec<Record>> {
+        block_on(self.0.records(table, after, limit))
+    }
+
+    /// Every state that a record had, oldest first.
+    pub fn history(&self, table: &str, reference: &str) -> Result<Vec<Past>> {
+        block_on(self.0.history(table, reference))
+    }
+
+    /// What is one link away.
+    pub fn neighbors(&self, reference: &str, walk: Walk) -> Result<Vec<Step>> {
+        block_on(self.0.neighbors(reference, walk))
+    }
+
+    /// What is within some links, nearest first.
+    pub fn traverse(&self, reference: &str, walk: Walk) -> Result<Vec<Step>> {
+        block_on(self.0.traverse(reference, walk))
+    }
+
+    /// Every table.
+    pub fn tables(&self) -> Result<Vec<TableInfo>> {
+        block_on(self.0.tables())
+    }
+
+    /// One table.
+    pub fn table(&self, name: &str) -> Result<TableInfo> {
+        block_on(self.0.table(name))
+    }
+
+    /// Transactions with a version greater than `after`, oldest first.
+    pub fn log(&self, after: Version, limit: usize) -> Result<Vec<LogRow>> {
+        block_on(self.0.log(after, limit))
+    }
+}
+
+impl Follower {
+    /// The version up to which everything was acknowledged.
+    pub fn watermark(&self) -> Version {
+        self.0.watermark()
+    }
+
+    /// The next transaction, waiting until there is one.
+    pub fn next(&mut self) -> Result<LogRow> {
+        block_on(self.0.next())
+    }
+
+    /// The next transaction, if there is one.
+    pub fn try_next(&mut self) -> Result<Option<LogRow>> {
+        block_on(self.0.try_next())
+    }
+
+    /// Notes durably that everything up to `version` is done.
+    pub fn ack(&mut self, version: Version) -> Result<()> {
+        block_on(self.0.ack(version))
+    }
+}

@@ -1,0 +1,41 @@
+//! **Kenning** is one embeddable engine for what is known: records, links and their history, in a
+//! database that never loses an acknowledged write and shows any moment of its past.
+//!
+//! ```
+//! # fn main() -> kenning::Result<()> {
+//! use kenning::blocking::open;
+//! use kenning::{At, Draft, Link, Walk, json};
+//!
+//! let db = open("memory:")?;
+//! db.create_table("projects", json!({"x-kenning": {"key": "name", "indexed": ["status"]}}))?;
+//! let before = db.put("projects", json!({"name": "Heron", "status": "idea"}))?;
+//! db.put("entities", Draft { key: Some("Ada".into()), ..Draft::default() })?;
+//! db.link("Ada", "leads", "projects/Heron", Link::default())?;
+//! db.update("projects", "heron", json!({"status": "running"}))?;
+//!
+//! assert_eq!(db.neighbors("Ada", Walk::default())?[0].key.as_deref(), Some("Heron"));
+//! let then = db.as_of(At::Version(before.version))?;
+//! let heron = then.get("projects", "heron")?.expect("it was there");
+//! assert_eq!(heron.properties["status"], "idea");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The facade opens a database by URL and hands in what is below; it has no logic of its own. Every
+//! verb is async here and plain in [`blocking`]. A local engine answers at once, so both cost the
+//! same, and no particular runtime is needed.
+
+pub mod blocking;
+mod open;
+mod world;
+
+pub use kenning_engine::{Bug, Change, Committed, Database, Encoded, Explain, Follower};
+pub use kenning_engine::{At, IndexState, Isolation, Link, LogRow, Past, Settings, Step};
+pub use kenning_engine::{TableInfo, Transaction, TransactionId, View, Walk, WalkDirection};
+pub use kenning_index::{Filter, Test};
+pub use kenning_record::{Draft, Id, Json, Record, Version, format_instant, parse_instant};
+pub use kenning_rocks::Settings as RocksSettings;
+pub use kenning_store::{Create, Durability, Error, ErrorKind, Finding, Result, World};
+pub use open::{Options, open, open_with};
+pub use serde_json::json;
+pub use world::SystemWorld;

@@ -1,0 +1,203 @@
+//! The verbs of the facade, as a user calls them.
+
+use kenning::blocking::{Database, open};
+use kenning::{At, Draft, ErrorKind, Filter, Link, Walk, json};
+
+fn database() -> Database {
+    let db = open("memory:").unwrap();
+    let schema = json!({
+        "properties": {"age": {"type": "integer"}},
+        "x-kenning": {"key": "name", "indexed": ["age", "tags", ["city", "age"]], "unique": ["mail"]},
+    });
+    db.create_table("people", schema).unwrap();
+    db
+}
+
+fn verified(db: &Database) {
+    assert_eq!(db.verify().unwrap(), vec![]);
+    for version in 1..=db.version() {
+        assert_eq!(db.verify_as_of(version).unwrap(), vec![], "as of {version}");
+    }
+}
+
+#[test]
+fn a_record_is_put_found_changed_and_deleted() {
+    let db = database();
+    let ada = db.put("people", json!({"name": "Ada", "age": 36, "city": "London"})).unwrap();
+    assert_eq!(db.get("people", " ADA ").unwrap().unwrap(), ada);
+    assert_eq!(db.get("people", &ada.id.to_string()).unwrap().unwrap(), ada);
+    let older = db.update("people", "Ada", json!({"age": 37, "city": null})).unwrap();
+    assert_eq!(older.properties, json!({"name": "Ada", "age": 37}));
+    assert_eq!((older.id, older.created_at), (ada.id, ada.created_at));
+    assert_eq!(db.find("people", Filter::equal("age", 37)).unwrap(), vec![older.clone()]);
+    assert_eq!(db.find("people", Filter::equal("age", 36)).unwrap(), vec![]);
+    let then = db.as_of(At::Version(ada.version)).unwrap();
+    assert_eq!(then.get("people", "Ada").unwrap().unwrap(), ada);
+    assert_eq!(then.find("people", Filter::equal("age", 36)).unwrap(), vec![ada.clone()]);
+    assert!(db.delete("people", "Ada").unwrap());
+    assert!(!db.delete("people", "Ada").unwrap());
+    assert_eq!(db.get("people", "Ada").unwrap(), None);
+    let history = db.history("people", "Ada").unwrap();
+    let states: Vec<_> =
+        history.iter().map(|past| (past.record.version, past.until, past.deleted)).collect();
+    let gone = db.version();
+    assert_eq!(
+        states,
+        vec![(ada.version, Some(older.version), false), (older.version, Some(gone), true)]
+    );
+    let again = db.put("people", json!({"name": "Ada"})).unwrap();
+    assert_eq!((again.id, again.birth), (ada.id, 2));
+    verified(&db);
+}
+
+#[test]
+fn a_taken_key_or_value_is_refused_and_nothing_is_written() {
+    let db = database();
+    db.put("people", json!({"name": "Ada", "mail": "ada@example.org"})).unwrap();
+    let before = db.version();
+    let code = |error: kenning::Error| (error.kind(), error.code());
+    let error = db.insert("people", json!({"name": "ada"})).unwrap_err();
+    assert_eq!(code(error), (ErrorKind::Invalid, "KEY_EXISTS"));
+    let error = db.put("people", json!({"name": "Bob", "mail": "ada@example.org"})).unwrap_err();
+    assert_eq!(code(error), (ErrorKind::Invalid, "UNIQUE_TAKEN"));
+    let error = db.put("people", json!({"name": "Bob", "age": "old"})).unwrap_err();
+    assert_eq!(code(error), (ErrorKind::Invalid, "SCHEMA_VIOLATION"));
+    let error = db.update("people", "Ada", json!({"name": "Eve"})).unwrap_err();
+    assert_eq!(code(error), (ErrorKind::Invalid, "KEY_IS_IDENTITY"));
+    let error = db.put("peple", json!({"name": "Bob"})).unwrap_err();
+    assert!(error.message().contains("'people'"), "{error}");
+    assert_eq!(db.version(), before);
+    verified(&db);
+}
+
+#[test]
+fn filters_use_the_index_that_narrows_most() {
+    let db = database();
+    for (name, age, city) in [("a", 1, "x"), ("b", 2, "x"), ("c", 3, "x"), ("d", 2, "y")] {
+        db.put("people", json!({"name": name, "age": age, "city": city, "tags": [name, "all"]}))
+            .unwrap();
+    }
+    let names = |filter: Filter| -> (Vec<String>, Option<String>) {
+        let (records, explain) = db.find_explained("people", filter).unwrap();
+        let names = records.iter().map(|r| r.properties["name"].as_str().unwrap().to_owned());
+        (names.collect(), explain.index)
+    };
+    let range = Filter::equal("city", "x").and("age", kenning::Test::Range(Some(json!(2)), None));
+    let expected = (vec!["b".to_owned(), "c".into()], Some("city, age".to_owned()));
+    assert_eq!(names(range.clone()), expected);
+    let reversed = (vec!["c".to_owned(), "b".into()], Some("city, age".to_owned()));
+    assert_eq!(names(range.reverse()), reversed);
+    assert_eq!(names(Filter::equal("tags", "all")).0.len(), 4);
+    assert_eq!(names(Filter::equal("tags", "c")), (vec!["c".into()], Some("tags".into())));
+    assert_eq!(names(Filter::prefix("name", "d")), (vec!["d".into()], None));
+    assert_eq!(names(Filter::range("age", Some(json!(2)), None).limit(1)).0.len(), 1);
+}
+
+#[test]
+fn links_live_with_both_their_ends() {
+    let db = database();
+    for name in ["Ada", "Bob"] {
+        db.put("people", json!({"name": name})).unwrap();
+    }
+    db.link("Ada", "knows", "Bob", Link::default()).unwrap();
+    db.link("Bob", "knows", "Carl", Link { weight: 0.5, ..Link::default() }).unwrap();
+    let reached = |from: &str| -> Vec<_> {
+        let walk = Walk { depth: 3, ..Walk::default() };
+        db.traverse(from, walk).unwrap().into_iter().map(|s| (s.key.unwrap(), s.depth)).collect()
+    };
+    assert_eq!(reached("Ada"), vec![("Bob".into(), 1)]);
+    db.put("entities", json!({"name": "Carl"})).unwrap();
+    assert_eq!(reached("Ada"), vec![("Bob".into(), 1), ("Carl".into(), 2)]);
+    let together = db.version();
+    db.delete("people", "Bob").unwrap();
+    assert_eq!(reached("Ada"), vec![]);
+    db.put("people", json!({"name": "Bob"})).unwrap();
+    assert_eq!(reached("Ada"), vec![], "a later birth does not inherit links");
+    let then = db.as_of(At::Version(together)).unwrap();
+    assert_eq!(then.neighbors("Bob", Walk::default()).unwrap().len(), 2);
+    verified(&db);
+}
+
+#[test]
+fn a_transaction_sees_its_own_writes_and_lands_whole() {
+    let db = database();
+    let mut t = db.begin().unwrap();
+    t.create_table("notes", json!({"x-kenning": {"indexed": ["stars"]}})).unwrap();
+    t.put("notes", Draft { key: Some("n".into()), ..json!({"stars": 3}).into() }).unwrap();
+    t.put("people", json!({"name": "Ada", "age": 1})).unwrap();
+    t.link("Ada", "wrote", "notes/n", Link::default()).unwrap();
+    assert_eq!(t.find("notes", Filter::equal("stars", 3)).unwrap().len(), 1);
+    assert_eq!(t.neighbors("Ada", Walk::default()).unwrap().len(), 1);
+    assert!(db.get("people", "Ada").unwrap().is_none());
+    t.commit().unwrap();
+    assert_eq!(db.find("notes", Filter::equal("stars", 3)).unwrap().len(), 1);
+    let mut dropped = db.begin().unwrap();
+    dropped.delete("people", "Ada").unwrap();
+    drop(dropped);
+    assert!(db.get("people", "Ada").unwrap().is_some());
+    verified(&db);
+}
+
+#[test]
+fn of_two_that_read_what_the_other_writes_one_is_refused() {
+    let db = database();
+    db.put("people", json!({"name": "Ada", "age": 1})).unwrap();
+    db.put("people", json!({"name": "Bob", "age": 1})).unwrap();
+    let (mut a, mut b) = (db.begin().unwrap(), db.begin().unwrap());
+    assert_eq!(a.find("people", Filter::equal("age", 1)).unwrap().len(), 2);
+    assert_eq!(b.find("people", Filter::equal("age", 1)).unwrap().len(), 2);
+    a.update("people", "Ada", json!({"age": 2})).unwrap();
+    b.update("people", "Bob", json!({"age": 2})).unwrap();
+    a.commit().unwrap();
+    assert_eq!(b.commit().unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+#[test]
+fn a_table_is_altered_and_dropped() {
+    let db = database();
+    for n in 0..10 {
+        db.put("people", json!({"name": format!("p{n}"), "age": n, "team": n % 3})).unwrap();
+    }
+    let before = db.version();
+    let schema = json!({"x-kenning": {"key": "name", "indexed": ["team"]}});
+    db.alter_table("people", schema).unwrap();
+    let (found, explain) = db.find_explained("people", Filter::equal("team", 1)).unwrap();
+    assert_eq!((found.len(), explain.index.as_deref()), (3, Some("team")));
+    let then = db.as_of(At::Version(before)).unwrap();
+    let (found, explain) = then.find_explained("people", Filter::equal("team", 1)).unwrap();
+    assert_eq!((found.len(), explain.index), (3, None));
+    verified(&db);
+    db.drop_table("people").unwrap();
+    assert_eq!(db.get("people", "p1").unwrap_err().code(), "TABLE_NOT_FOUND");
+    db.create_table("people", json!({})).unwrap();
+    assert!(db.records("people", None, 10).unwrap().is_empty());
+    let then = db.as_of(At::Version(before)).unwrap();
+    assert_eq!(then.records("people", None, 100).unwrap().len(), 10);
+}
+
+#[test]
+fn tenants_do_not_see_each_other() {
+    let db = database();
+    db.create_tenant("acme").unwrap();
+    let acme = db.tenant("acme").unwrap();
+    db.put("people", json!({"name": "Ada"})).unwrap();
+    assert!(acme.lookup("Ada").unwrap().is_empty());
+    assert_eq!(acme.get("people", "Ada").unwrap_err().code(), "TABLE_NOT_FOUND");
+    acme.put("entities", json!({"name": "Ada"})).unwrap();
+    assert_eq!(db.lookup("Ada").unwrap().len(), 1);
+    assert_eq!(db.tenants().unwrap(), vec!["acme", "default"]);
+    verified(&db);
+}
+
+#[test]
+fn a_follower_goes_on_where_it_left_off() {
+    let db = database();
+    let mut follower = db.follow("f").unwrap();
+    let start = std::iter::from_fn(|| follower.try_next().unwrap()).last().unwrap().version;
+    follower.ack(start).unwrap();
+    let ada = db.put("people", json!({"name": "Ada"})).unwrap();
+    let row = follower.next().unwrap();
+    assert_eq!((row.version, row.changes[0].id), (ada.version, ada.id));
+    let mut again = db.follow("f").unwrap();
+    assert_eq!(again.next().unwrap(), row);
+}

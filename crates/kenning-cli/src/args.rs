@@ -23,6 +23,7 @@ pub(crate) struct Arguments {
 
 /// Flags that go before or after the verb.
 #[derive(Args, Clone)]
+#[command(next_help_heading = "Before or after any verb")]
 pub(crate) struct Globals {
     /// The database: a folder, or memory: for one that is forgotten [default: kenning.db]
     #[arg(long, global = true, env = "KENNING_DB", value_name = "PATH|URL")]
@@ -36,16 +37,12 @@ pub(crate) struct Globals {
     pub(crate) format: Format,
 }
 
-/// How results are written.
+/// How results are written: for people, or one document, one a line, or with a head line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
     Table,
-    /// One document
     Json,
-    /// One document a line
     Jsonl,
-    /// With a head line
     Csv,
 }
 
@@ -299,11 +296,8 @@ pub(crate) struct Traverse {
 /// Which way connections are followed.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Direction {
-    /// From source to target
     Out,
-    /// From target to source
     In,
-    /// Either way
     Both,
 }
 

@@ -34,7 +34,13 @@ impl Outcome {
 pub(crate) fn of(format: Format, result: Result<Outcome>) -> ExitCode {
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Nothing) => ExitCode::from(1),
+        Ok(Outcome::Nothing) => {
+            // A program reads the exit code, a person may not.
+            if format == Format::Table {
+                say("nothing found");
+            }
+            ExitCode::from(1)
+        }
         Ok(Outcome::Damaged) => ExitCode::from(3),
         // Whoever reads has seen enough, as in `kenning log | head`.
         Err(error) if error.code() == PIPE_CLOSED => ExitCode::SUCCESS,

@@ -192,16 +192,17 @@ fn sheet(row: &Row) -> String {
 fn entry(name: &str, value: &Json, depth: usize, text: &mut String) {
     let indent = GAP.repeat(depth);
     let name = printable(name);
-    match value {
-        Json::Object(members) if !members.is_empty() => {
-            *text += &format!("{indent}{name}:\n");
-            for (name, value) in members {
-                entry(name, value, depth + 1, text);
-            }
+    let members = value.as_object().filter(|members| !members.is_empty());
+    if let Some(members) = members {
+        *text += &format!("{indent}{name}:\n");
+        for (name, value) in members {
+            entry(name, value, depth + 1, text);
         }
+    } else if depth > 0 {
         // Inside a document a text keeps its quotes, so that "7" is not taken for 7.
-        value if depth > 0 => *text += &format!("{indent}{name}: {value}\n"),
-        value => *text += &format!("{indent}{name}: {}\n", printable(&plain(value))),
+        *text += &format!("{indent}{name}: {value}\n");
+    } else {
+        *text += &format!("{indent}{name}: {}\n", printable(&plain(value)));
     }
 }
 
@@ -313,7 +314,7 @@ mod tests {
     #[test]
     fn a_table_has_aligned_columns_and_one_line_a_row() {
         let expected = "name    note\n\
-                        ------  -----------------\n\
+                        ------  ---------------\n\
                         a,b     say \"hi\"\\nthere\n\
                         7\n \
                         blank  {\"x\":[1]}\n";

@@ -5,7 +5,6 @@ use kenning_record::{Body, Draft, End, Id, Json, Path, Record, RecordRef, Schema
 use kenning_record::{entry, keys, normalize};
 use kenning_store::{Bytes, Error, Range, Result};
 
-use crate::shared::sweep_key;
 use crate::staging::PENDING;
 use crate::table::{Field, Table, check_new_name, number};
 use crate::tenant::{LINKS, TABLES};
@@ -266,7 +265,7 @@ impl Transaction {
             let was = self.staging.base(&key).await?;
             self.staging.put(key, &birth.to_le_bytes(), was);
             if self.has_links(End { table: table.number, id }).await? {
-                let work = sweep_key(self.tenant.number, table.number, Some(id.as_bytes()));
+                let work = keys::sweep(self.tenant.number, table.number, Some(&id));
                 self.beside.put(&work, &[]);
             }
         }
@@ -402,7 +401,7 @@ impl Transaction {
         let before = self.record_bytes(number::TABLES, table.id).await?;
         let tables = self.table_named(TABLES).await?;
         self.stage(&tables, table.id, before.as_ref(), None).await?;
-        let work = sweep_key(self.tenant.number, table.number, None);
+        let work = keys::sweep(self.tenant.number, table.number, None);
         // Whoever clears up must know the indexes that the table had.
         let bytes = before.expect("a table that was found has a record");
         self.beside.put(&work, &[table.id.as_bytes(), &bytes[..]].concat());

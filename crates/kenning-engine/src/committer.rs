@@ -409,9 +409,8 @@ fn write(batch: &mut Batch, key: &[u8], staged: &Staged, version: Version, histo
     }
     match &staged.after {
         Some(after) => {
-            let (_, payload) = entry::split(after).expect("a staged entry is framed");
-            let sum = entry::payload_sum(payload);
-            batch.put_with(key, |bytes| entry::write(version, payload, sum, bytes));
+            let (_, payload) = entry::split(&after.bytes).expect("a staged entry is framed");
+            batch.put_with(key, |bytes| entry::write(version, payload, after.payload_sum, bytes));
         }
         None => batch.delete(key),
     }

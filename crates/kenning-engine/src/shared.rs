@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::task::Waker;
 
-use kenning_record::{TableNo, TenantNo, Version, entry, keys};
+use kenning_record::{Version, entry};
 use kenning_store::{Bytes, BoxFuture, Error, ErrorKind, Found, Page, Result, Scan, Snapshot};
 use kenning_store::{Space, Store, World};
 
@@ -314,13 +314,4 @@ impl Signal {
 /// The cache key of `key`, if it is the key of a record.
 pub(crate) fn record_key(key: &[u8]) -> Option<CacheKey> {
     is_record(key).then(|| cache_key(key))
-}
-
-/// The key under which work for the sweeper waits.
-pub(crate) fn sweep_key(tenant: TenantNo, table: TableNo, id: Option<&[u8; 16]>) -> Vec<u8> {
-    let mut key = keys::meta("sweep");
-    key.extend_from_slice(&tenant.to_be_bytes());
-    key.extend_from_slice(&table.to_be_bytes());
-    key.extend_from_slice(id.map_or(&[][..], |id| id));
-    key
 }

@@ -22,8 +22,16 @@ pub(crate) const PENDING: Version = u64::MAX;
 pub(crate) struct Staged {
     /// The entry that the snapshot shows, whole.
     pub(crate) before: Option<Bytes>,
-    /// The entry as it will be, framed with `PENDING`; `None` deletes.
-    pub(crate) after: Option<Bytes>,
+    /// The entry as it will be; `None` deletes.
+    pub(crate) after: Option<After>,
+}
+
+/// A staged entry: framed with `PENDING`, and the sum of its payload, from which the committer goes
+/// on once it knows the version.
+#[derive(Clone)]
+pub(crate) struct After {
+    pub(crate) bytes: Bytes,
+    pub(crate) payload_sum: u32,
 }
 
 /// A snapshot with staged writes on top.
@@ -50,9 +58,10 @@ impl Staging {
 
     /// Stages an entry. `before` is what the snapshot shows under `key`.
     pub(crate) fn put(&self, key: Vec<u8>, payload: &[u8], before: Option<Bytes>) {
+        let payload_sum = entry::payload_sum(payload);
         let mut framed = Vec::with_capacity(payload.len() + entry::OVERHEAD);
-        entry::write(PENDING, payload, entry::payload_sum(payload), &mut framed);
-        self.stage(key, Some(framed.into()), before);
+        entry::write(PENDING, payload, payload_sum, &mut framed);
+        self.stage(key, Some(After { bytes: framed.into(), payload_sum }), before);
     }
 
     /// Stages a deletion of an entry that the snapshot, or this transaction, has.
@@ -60,9 +69,9 @@ impl Staging {
         self.stage(key, None, before);
     }
 
-    fn stage(&self, key: Vec<u8>, after: Option<Bytes>, before: Option<Bytes>) {
+    fn stage(&self, key: Vec<u8>, after: Option<After>, before: Option<Bytes>) {
         let mut state = self.state();
-        state.bytes += 2 * key.len() + after.as_ref().map_or(0, Bytes::len) + 16;
+        state.bytes += 2 * key.len() + after.as_ref().map_or(0, |after| after.bytes.len()) + 16;
         match state.writes.entry(key) {
             Slot::Occupied(mut slot) => {
                 slot.get_mut().after = after;
@@ -108,7 +117,7 @@ impl Staging {
     fn note(&self, key: &[u8]) -> Option<Found> {
         let mut state = self.state();
         match state.writes.get(key) {
-            Some(Staged { after: Some(bytes), .. }) => Some(Found::Here(bytes.clone())),
+            Some(Staged { after: Some(after), .. }) => Some(Found::Here(after.bytes.clone())),
             Some(Staged { after: None, .. }) => Some(Found::Absent),
             None => {
                 state.reads.points.push(hash(key));
@@ -194,7 +203,7 @@ fn merge(scan: &Scan, below: Page, covered: &Range, writes: &BTreeMap<Vec<u8>, S
         .into_iter()
         .filter(|row| !writes.contains_key::<[u8]>(&row.key))
         .chain(staged.filter_map(|(key, staged)| {
-            let value = staged.after.clone()?;
+            let value = staged.after.as_ref()?.bytes.clone();
             Some(Row { key: Bytes::copy_from_slice(key), value })
         }))
         .collect();

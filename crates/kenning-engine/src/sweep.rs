@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use kenning_index::{LinkEntry, direction};
 use kenning_record::{End, Id, TableNo, TenantNo, entry, keys};
-use kenning_store::{Batch, Bytes, ErrorKind, KeyReader, Range, Result, Row, Space, block_on};
+use kenning_store::{Batch, Bytes, ErrorKind, Range, Result, Row, Space, block_on};
 
 use crate::committer::decode_outcome;
 use crate::database::Handle;
@@ -40,7 +40,7 @@ pub(crate) fn run(shared: &Arc<Shared>) {
 async fn sweep(shared: &Arc<Shared>) -> Result<()> {
     let handle = Handle::background(Arc::clone(shared));
     let view = View::now(&handle, &Tenant::new(ROOT, ""))?;
-    for row in view.rows(Range::prefix(keys::meta("sweep"))).await? {
+    for row in view.rows(Range::prefix(keys::sweeps())).await? {
         work(&handle, &row).await?;
     }
     expire(&view).await
@@ -48,17 +48,16 @@ async fn sweep(shared: &Arc<Shared>) -> Result<()> {
 
 /// Does what one note says.
 async fn work(handle: &Handle, note: &Row) -> Result<()> {
-    let mut reader = KeyReader::raw(&note.key[keys::meta("sweep").len()..]);
-    let (tenant, table) = (reader.u32()?, reader.u32()?);
+    let (tenant, table, id) = keys::sweep_split(&note.key)?;
     let tenant = named(handle, tenant).await?;
-    if reader.rest().is_empty() {
+    let Some(id) = id else {
         let (id, bytes) = note.value.split_at_checked(16).unwrap_or((&[0; 16], &[]));
         let id = Id(id.try_into().expect("it was split after 16 bytes"));
         let table = Table::compile(tenant.number, id, &Bytes::copy_from_slice(bytes))?;
         while step(handle, &tenant, async |t| drop_records(t, &table, &note.key).await).await? {}
         return Ok(());
-    }
-    let end = End { table, id: Id(reader.id()?) };
+    };
+    let end = End { table, id };
     while step(handle, &tenant, async |t| drop_links(t, end, &note.key).await).await? {}
     Ok(())
 }

@@ -155,8 +155,13 @@ impl Transaction {
 
     /// Refuses to stage without end.
     pub(crate) fn check_size(&self) -> Result<()> {
-        let bytes = self.staging.bytes() + self.log.size_bytes();
-        if bytes > TRANSACTION_BYTES_MAX { Err(too_large(bytes)) } else { Ok(()) }
+        let log = self.log.size_bytes();
+        let bytes = self.staging.bytes() + log;
+        // The log entry is one value, and has the limit of a value.
+        if bytes > TRANSACTION_BYTES_MAX || log > limits::VALUE_BYTES_MAX - 1_024 {
+            return Err(too_large(bytes));
+        }
+        Ok(())
     }
 
     /// Stages a record as it will be, with the difference of its index entries.

@@ -1,8 +1,7 @@
 //! verify, stats, log, compact.
 
 use kenning::blocking::Database;
-use kenning::{Change, Json, LogRow, Result, format_instant};
-use serde_json::json;
+use kenning::{Change, Json, LogRow, Result, format_instant, json};
 
 use super::view;
 use crate::args::{Format, Log, Verify};
@@ -55,14 +54,12 @@ pub(super) fn stats(database: &Database, output: &mut Output<'_>) -> Result<Outc
 
 /// Every value inside `value`, under its dotted name.
 fn flatten(name: &str, value: &Json, rows: &mut Vec<Row>) {
-    match value {
-        Json::Object(members) => {
-            for (member, value) in members {
-                let dot = if name.is_empty() { "" } else { "." };
-                flatten(&format!("{name}{dot}{member}"), value, rows);
-            }
-        }
-        value => rows.push(vec![("name", name.into()), ("value", value.clone())]),
+    let Some(members) = value.as_object() else {
+        return rows.push(vec![("name", name.into()), ("value", value.clone())]);
+    };
+    for (member, value) in members {
+        let dot = if name.is_empty() { "" } else { "." };
+        flatten(&format!("{name}{dot}{member}"), value, rows);
     }
 }
 

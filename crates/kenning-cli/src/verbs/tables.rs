@@ -1,9 +1,9 @@
 //! init, table, tenant.
 
 use kenning::blocking::Database;
-use kenning::{IndexState, Json, Result, TableInfo};
-use serde_json::json;
+use kenning::{IndexState, Json, Result, TableInfo, json};
 
+use crate::args::Format;
 use crate::exit::Outcome;
 use crate::input;
 use crate::output::{Columns, Output, Row};
@@ -31,16 +31,17 @@ pub(super) fn create(
 }
 
 pub(super) fn list(database: &Database, output: &mut Output<'_>) -> Result<Outcome> {
+    let format = output.format();
     let mut list = output.list(TABLES);
     for table in database.tables()? {
-        list.row(row(table))?;
+        list.row(row(table, format))?;
     }
     list.end()?;
     Ok(Outcome::Done)
 }
 
 pub(super) fn show(database: &Database, name: &str, output: &mut Output<'_>) -> Result<Outcome> {
-    output.one(&row(database.table(name)?), TABLE)?;
+    output.one(&row(database.table(name)?, output.format()), TABLE)?;
     Ok(Outcome::Done)
 }
 
@@ -79,16 +80,27 @@ pub(super) fn list_tenants(database: &Database, output: &mut Output<'_>) -> Resu
     Ok(Outcome::Done)
 }
 
-fn row(table: TableInfo) -> Row {
-    let indexes: Vec<Json> = table.indexes.iter().map(index).collect();
+fn row(table: TableInfo, format: Format) -> Row {
+    let indexes = match format {
+        Format::Table | Format::Csv => {
+            let indexes: Vec<String> = table.indexes.iter().map(words).collect();
+            indexes.join(", ").into()
+        }
+        Format::Json | Format::Jsonl => table.indexes.iter().map(document).collect(),
+    };
     vec![
         ("name", table.name.into()),
         ("version", table.version.into()),
-        ("indexes", indexes.into()),
+        ("indexes", indexes),
         ("schema", table.schema),
     ]
 }
 
-fn index(index: &IndexState) -> Json {
+fn words(index: &IndexState) -> String {
+    let unique = if index.unique { " (unique)" } else { "" };
+    index.paths.join(" + ") + unique
+}
+
+fn document(index: &IndexState) -> Json {
     json!({ "paths": index.paths, "unique": index.unique, "ready_from": index.ready_from })
 }

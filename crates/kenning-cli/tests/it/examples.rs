@@ -32,7 +32,7 @@ fn every_example_of_help_runs() {
     let mut n_examples = 0;
     for verb in verbs(&shell, "") {
         let help = shell.done(&format!("kenning help {verb}"));
-        let examples = commands(&help.split("Example").nth(1).unwrap_or_default(), "  ");
+        let examples = commands(help.split("Example").nth(1).unwrap_or_default(), "  ");
         assert!(!examples.is_empty(), "{verb} has no example:\n{help}");
         let shell = Shell::new();
         shell.done("kenning --db demo.db demo");

@@ -1,5 +1,7 @@
 //! The real program, as a person or a script meets it.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+
 mod examples; // what `help` and `demo` show runs as it stands
 mod faults; // disks that refuse, readers that leave, a second process
 mod normal; // what differs from run to run

@@ -201,3 +201,22 @@ fn a_follower_goes_on_where_it_left_off() {
     let mut again = db.follow("f").unwrap();
     assert_eq!(again.next().unwrap(), row);
 }
+
+/// Doors spawn the verbs on runtimes that move them between threads.
+#[test]
+fn the_futures_of_the_verbs_can_be_sent() {
+    fn is_send<T: Send>(_: &T) {}
+    let db = kenning_store::block_on(kenning::open("memory:")).unwrap();
+    is_send(&db.put("entities", json!({"name": "Ada"})));
+    is_send(&db.update("entities", "Ada", json!({})));
+    is_send(&db.delete("entities", "Ada"));
+    is_send(&db.link("Ada", "knows", "Bob", Link::default()));
+    is_send(&db.get("entities", "Ada"));
+    is_send(&db.find("entities", Filter::equal("name", "Ada")));
+    is_send(&db.traverse("Ada", Walk::default()));
+    is_send(&db.verify());
+    let mut transaction = db.begin().unwrap();
+    is_send(&transaction.put("entities", json!({"name": "Ada"})));
+    is_send(&transaction.commit());
+    is_send(&db.close());
+}

@@ -15,6 +15,10 @@ use crate::verbs;
 const SAMPLE: &str = include_str!("sample.json");
 /// Stands for the version before anything is changed.
 const BEFORE: &str = "BEFORE";
+/// The table and key of the decision that the story adds.
+const REPLACED_BY: (&str, &str) = ("decisions", "new-lens");
+/// How wide the answers are at most, where no terminal says.
+const COLUMNS_MAX: usize = 104;
 const INDENT: &str = "    ";
 
 /// A piece of the story.
@@ -44,7 +48,7 @@ const STORY: &[Scene] = &[
         "update",
         "decisions",
         "keep-lens",
-        r#"{"status": "overturned", "reason": "a crack was found in the glass"}"#,
+        r#"{"status": "overturned", "why": "a crack was found in the glass"}"#,
     ]),
     Scene::Do(&[
         "put",
@@ -123,7 +127,7 @@ fn act(
     let arguments = Arguments::read(words.iter().map(Into::into));
     let Ok(arguments) = arguments else { panic!("the demo says nothing that is no command") };
     let mut answer = Vec::new();
-    let mut inner = output.within(INDENT.len(), &mut answer);
+    let mut inner = output.within(INDENT.len(), COLUMNS_MAX, &mut answer);
     let done = verbs::verb(database, &arguments, &mut inner);
     for line in String::from_utf8_lossy(&answer).lines() {
         output.text(&format!("{INDENT}{line}\n"))?;
@@ -156,6 +160,8 @@ fn load(database: &Database, sample: &Json) -> Result<(usize, usize, usize)> {
         create(database, text(&table["name"]), &table["schema"])?;
     }
     let mut transaction = database.begin()?;
+    // So that the story begins as it did before, if it is told again.
+    transaction.delete(REPLACED_BY.0, REPLACED_BY.1)?;
     let mut n_records = 0;
     for table in tables {
         for record in array(&table["records"]) {

@@ -12,8 +12,8 @@ macro_rules! example {
 pub(crate) const START: &str = "\
 Start with:
   kenning demo
-  kenning --db notes.db put entities --key ada '{\"name\": \"Ada Lovelace\"}'
-  kenning --db notes.db get entities ada
+  kenning --db notes.db put entities '{\"name\": \"Ada Lovelace\", \"born\": 1815}'
+  kenning --db notes.db get entities 'ada lovelace'
 
 'kenning help VERB' shows an example for each verb. Exit codes: 0 done, 1 nothing found,
 2 the request is wrong, 3 the database cannot answer or is damaged.";
@@ -36,14 +36,14 @@ pub(crate) const TENANT_LIST: &str = example!("kenning --db demo.db tenant list"
 
 pub(crate) const PUT: &str = example!(
     "kenning --db demo.db put people '{\"name\": \"ida\", \"full_name\": \"Ida Berg\"}'
-  kenning --db demo.db put entities --key tide --alias flood '{\"name\": \"The tide\"}'
+  kenning --db demo.db put entities --alias flood '{\"name\": \"The tide\"}'
   printf '{\"name\": \"a\"}\\n{\"name\": \"b\"}\\n' | kenning --db demo.db put entities -"
 );
 pub(crate) const UPDATE: &str =
     example!("kenning --db demo.db update people noor '{\"role\": \"keeper emerita\"}'");
 pub(crate) const GET: &str = example!(
     "kenning --db demo.db get people noor
-  kenning --db demo.db --format json get decisions keep-lens --as-of 12"
+  kenning --db demo.db --format json get decisions keep-lens --as-of 6"
 );
 pub(crate) const DELETE: &str = example!("kenning --db demo.db delete decisions open-data");
 pub(crate) const LOOKUP: &str = example!("kenning --db demo.db lookup noor lighthouse");
@@ -60,6 +60,6 @@ pub(crate) const TRAVERSE: &str =
 
 pub(crate) const VERIFY: &str = example!("kenning --db demo.db verify");
 pub(crate) const STATS: &str = example!("kenning --db demo.db stats");
-pub(crate) const LOG: &str = example!("kenning --db demo.db log --after 10 --limit 5");
+pub(crate) const LOG: &str = example!("kenning --db demo.db log --after 6 --limit 2");
 pub(crate) const COMPACT: &str = example!("kenning --db demo.db compact");
 pub(crate) const DEMO: &str = "Example:\n  kenning demo";

@@ -54,19 +54,31 @@ pub(crate) fn of(format: Format, result: Result<Outcome>) -> ExitCode {
 /// The exit code for a command line that was not understood, or that asked for help.
 pub(crate) fn usage(usage: &Usage) -> ExitCode {
     let text = usage.error.render().to_string();
-    match usage.error.exit_code() {
-        0 => {
-            // A closed pipe is no failure here either.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            return ExitCode::SUCCESS;
-        }
-        _ if usage.json => {
-            let message = text.trim().trim_start_matches("error: ").to_owned();
-            say(&fields("Invalid", "USAGE", message));
-        }
-        _ => say(text.trim_end()),
+    if usage.error.exit_code() == 0 {
+        // A closed pipe is no failure here either.
+        let _ = std::io::stdout().write_all(text.as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    match usage.json {
+        true => say(&fields("Invalid", usage_code(usage), usage_message(&text))),
+        false => say(text.trim_end()),
     }
     ExitCode::from(2)
+}
+
+fn usage_code(usage: &Usage) -> &'static str {
+    match usage.error.kind() == clap::error::ErrorKind::InvalidUtf8 {
+        true => "UTF8_MALFORMED",
+        false => "USAGE",
+    }
+}
+
+/// What the parser says, without its pages of help.
+fn usage_message(text: &str) -> String {
+    let help = |part: &&str| !part.starts_with("Usage:") && !part.starts_with("For more");
+    let parts = text.trim_start_matches("error: ").split("\n\n").take_while(help);
+    let words = parts.flat_map(str::split_whitespace);
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// An error, as the format wants it.

@@ -91,6 +91,9 @@ fn malformed(what: &str, error: serde_json::Error) -> Error {
     let error = io::Error::from(error);
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         Some(refused) => refused.again(),
+        None if error.kind() == io::ErrorKind::IsADirectory => {
+            Error::invalid("FILE", format!("{what} is a folder"))
+        }
         None => Error::unavailable("IO", format!("{what} cannot be read")).because(error),
     }
 }

@@ -51,10 +51,16 @@ impl<'a> Output<'a> {
         Output { format, columns_max, sink }
     }
 
-    /// The same look, `indent` characters narrower, into another sink.
-    pub(crate) fn within<'b>(&self, indent: usize, sink: &'b mut dyn Write) -> Output<'b> {
-        let columns_max = self.columns_max.map(|columns| columns.saturating_sub(indent));
-        Output::new(self.format, columns_max, sink)
+    /// The same look into another sink, `indent` characters narrower than here, or than
+    /// `columns_max` if there is no limit here.
+    pub(crate) fn within<'b>(
+        &self,
+        indent: usize,
+        columns_max: usize,
+        sink: &'b mut dyn Write,
+    ) -> Output<'b> {
+        let columns_max = self.columns_max.unwrap_or(columns_max).saturating_sub(indent);
+        Output::new(self.format, Some(columns_max), sink)
     }
 
     /// How results look.
@@ -158,7 +164,7 @@ impl List<'_, '_> {
             }
         }
         if let Some(columns_max) = self.output.columns_max {
-            fit(&mut self.widths, columns_max);
+            fit(&mut self.widths, names, columns_max);
         }
         let mut text = String::new();
         if self.n_written == 0 && !page.is_empty() {
@@ -261,10 +267,12 @@ fn aligned(cells: &[String], widths: &[usize], cut: bool) -> String {
 }
 
 /// Takes from the widest columns until all fit, or until there is nothing to take.
-fn fit(widths: &mut [usize], columns_max: usize) {
+fn fit(widths: &mut [usize], names: &[&str], columns_max: usize) {
     let gaps = GAP.len() * widths.len().saturating_sub(1);
     while widths.iter().sum::<usize>() + gaps > columns_max {
-        match widths.iter_mut().max() {
+        // Half an id is of no use.
+        let cuttable = widths.iter_mut().zip(names).filter(|(_, name)| **name != "id");
+        match cuttable.map(|(width, _)| width).max() {
             Some(widest) if *widest > CELL_CHARS_MIN => *widest -= 1,
             _ => return,
         }

@@ -99,7 +99,11 @@ impl Transaction {
         self.store_many(table, &mut drafts).await
     }
 
-    pub(crate) async fn store_many(&mut self, table: &str, drafts: &mut [Draft]) -> Result<Vec<Id>> {
+    pub(crate) async fn store_many(
+        &mut self,
+        table: &str,
+        drafts: &mut [Draft],
+    ) -> Result<Vec<Id>> {
         let table = self.table_named(table).await?;
         let mut ids = Vec::with_capacity(drafts.len());
         for draft in drafts {
@@ -304,13 +308,7 @@ impl Transaction {
 impl Transaction {
     /// Links `source` to `target`. A link of the same type between them is replaced. A target that
     /// is not there yet is linked under the id that its key will have.
-    pub async fn link(
-        &mut self,
-        source: &str,
-        kind: &str,
-        target: &str,
-        link: Link,
-    ) -> Result<Id> {
+    pub async fn link(&mut self, source: &str, kind: &str, target: &str, link: Link) -> Result<Id> {
         check_link(kind, &link)?;
         let table = self.table_named(LINKS).await?;
         let (source, source_birth) = self.end(source).await?;
@@ -385,8 +383,7 @@ impl Transaction {
             return Err(Error::invalid("KEY_IS_IDENTITY", message));
         }
         let kept = |field: &&Field| schema.indexes.contains(&field.index.spec);
-        let mut fields: Vec<Field> =
-            table.fields.iter().filter(kept).map(Field::copy).collect();
+        let mut fields: Vec<Field> = table.fields.iter().filter(kept).map(Field::copy).collect();
         let next_index = add_fields(&mut fields, table.next_index, &schema);
         let properties = Table::properties(table.number, &schema, &fields, next_index);
         self.put_table(table.id, Some(name.into()), properties).await?;
@@ -451,9 +448,8 @@ impl Transaction {
 
     /// Moves every record of `old` to the indexes of `new`.
     async fn reindex(&mut self, old: &Table, new: &Table) -> Result<()> {
-        let same = |table: &Table| {
-            table.fields.iter().map(|field| field.index.number).collect::<Vec<_>>()
-        };
+        let same =
+            |table: &Table| table.fields.iter().map(|field| field.index.number).collect::<Vec<_>>();
         if same(old) == same(new) {
             return Ok(());
         }
@@ -541,10 +537,8 @@ fn check_link(kind: &str, link: &Link) -> Result<()> {
         return Err(Error::invalid("LINK_TYPE", "the type of a link is text that can be seen"));
     }
     if kind.len() > KIND_BYTES_MAX {
-        let message = format!(
-            "the type of a link has {} bytes, the most is {KIND_BYTES_MAX}",
-            kind.len()
-        );
+        let message =
+            format!("the type of a link has {} bytes, the most is {KIND_BYTES_MAX}", kind.len());
         return Err(Error::exhausted("LINK_TYPE_TOO_LARGE", message));
     }
     if !(0.0..=1.0).contains(&link.weight) {

@@ -1,9 +1,9 @@
 //! The one thread that commits.
 //!
-//! It takes whatever waits as a group, checks each transaction against the recent writes and against
-//! the earlier members of the group, gives each a version, and makes one batch of entries, history,
-//! log and outcomes. One `Store::commit`, one sync; then the new version is published and everybody
-//! is answered. If the store fails, nobody can know whether the batch will be there after reopening:
+//! It takes whatever waits as a group, checks each transaction against the recent writes and the
+//! earlier members of the group, gives each a version, and makes one batch of entries, history, log
+//! and outcomes. One `Store::commit`, one sync; then the new version is published and everybody is
+//! answered. If the store fails, nobody can know whether the batch will be there after reopening:
 //! the group is told so, and the database closes itself.
 
 use std::collections::{HashMap, VecDeque};

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
 use kenning_index::Filter;
-use kenning_record::{Draft, Id, Json, RecordRef, Record, TenantNo, Version, check_tenant_name};
+use kenning_record::{Draft, Id, Json, Record, RecordRef, TenantNo, Version, check_tenant_name};
 use kenning_record::{entry, keys, normalize};
 use kenning_store::{Batch, Error, ErrorKind, Finding, Range, Result, Store, World};
 
@@ -81,17 +81,10 @@ impl Drop for Guard {
 }
 
 impl Running {
-    /// Starts a thread that `Guard::close` waits for.
-    fn start(self: &Arc<Self>, world: &dyn World, name: &'static str, work: impl FnOnce() + Send + 'static) {
+    /// Counts a thread that `Guard::close` waits for, until what this returns is dropped.
+    fn begin(self: &Arc<Self>) -> Ending {
         *self.threads.lock().expect("no holder of this lock panics") += 1;
-        let running = Ending(Arc::clone(self));
-        world.spawn(
-            name,
-            Box::new(move || {
-                let _ending = running;
-                work();
-            }),
-        );
+        Ending(Arc::clone(self))
     }
 }
 
@@ -125,10 +118,19 @@ impl Database {
         let head = Head { version, instant, history_from, snapshot };
         let shared = Arc::new(Shared::new(Arc::clone(&store), Arc::clone(&world), settings, head));
         let running = Arc::new(Running::default());
-        let committer = Committer::new(Arc::clone(&shared), store);
-        running.start(&*world, "kenning-committer", move || committer.run());
-        let sweeper = Arc::clone(&shared);
-        running.start(&*world, "kenning-sweeper", move || crate::sweep::run(&sweeper));
+        let (committer, ending) = (Committer::new(Arc::clone(&shared), store), running.begin());
+        let commit = move || {
+            let _ending = ending;
+            committer.run();
+        };
+        world.spawn("kenning-committer", Box::new(commit));
+        let (sweeper, ending) = (Arc::clone(&shared), running.begin());
+        let sweep = move || {
+            let _ending = ending;
+            crate::sweep::run(&sweeper);
+            drop(sweeper);
+        };
+        world.spawn("kenning-sweeper", Box::new(sweep));
         let guard = Arc::new(Guard { shared: Arc::clone(&shared), running });
         let handle = Handle { shared, guard: Some(guard) };
         let root = Database { handle, tenant: Tenant::new(ROOT, "") };
@@ -157,8 +159,7 @@ impl Database {
             let message = format!("no tenant is named '{name}'");
             return Err(Error::invalid("TENANT_NOT_FOUND", message));
         };
-        let database =
-            Database { handle: self.handle.clone(), tenant: Tenant::new(number, &name) };
+        let database = Database { handle: self.handle.clone(), tenant: Tenant::new(number, &name) };
         database.ensure_rem_tables().await?;
         Ok(database)
     }
@@ -331,10 +332,8 @@ impl Database {
             let mut transaction = self.begin()?;
             let updated = transaction.update(table, reference, patch.clone()).await;
             if let Some(done) = tries.settle(transaction, updated).await {
-                return done.map(|(record, committed)| Record {
-                    version: committed.version,
-                    ..record
-                });
+                return done
+                    .map(|(record, committed)| Record { version: committed.version, ..record });
             }
         }
     }
@@ -444,12 +443,17 @@ impl Database {
         self.view()?.find(table, filter).await
     }
 
+    /// The same, as they are stored.
+    pub async fn find_encoded(&self, table: &str, filter: Filter) -> Result<Vec<Encoded>> {
+        self.view()?.find_encoded(table, filter).await
+    }
+
     /// The same, and how they were found.
     pub async fn find_explained(
         &self,
         table: &str,
         filter: Filter,
-    ) -> Result<(Vec<Record>, Explain)> {
+    ) -> Result<(Vec<Encoded>, Explain)> {
         self.view()?.find_explained(table, filter).await
     }
 

@@ -3,13 +3,15 @@
 //! Either way every record is checked against the question before it is returned.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use kenning_index::{Filter, Plan, Question};
 use kenning_record::{Id, Record, RecordRef, entry, keys};
 use kenning_store::{Bytes, Range, Result, Row, Scan};
 
+use crate::staging::PENDING;
 use crate::table::Table;
-use crate::view::View;
+use crate::view::{Encoded, View};
 
 /// Index entries that are looked up in the table at once.
 const LOOKUP_ROWS: usize = 256;
@@ -28,6 +30,11 @@ pub struct Explain {
 impl View {
     /// Records that pass `filter`: in the order of the index that answers it, else of their ids.
     pub async fn find(&self, table: &str, filter: Filter) -> Result<Vec<Record>> {
+        self.find_encoded(table, filter).await?.iter().map(Encoded::record).collect()
+    }
+
+    /// The same, as they are stored.
+    pub async fn find_encoded(&self, table: &str, filter: Filter) -> Result<Vec<Encoded>> {
         Ok(self.find_explained(table, filter).await?.0)
     }
 
@@ -36,13 +43,13 @@ impl View {
         &self,
         table: &str,
         filter: Filter,
-    ) -> Result<(Vec<Record>, Explain)> {
+    ) -> Result<(Vec<Encoded>, Explain)> {
         let table = self.table_named(table).await?;
         let question = filter.question()?;
         let dead = self.dead_rows();
         let ready = table.fields.iter().enumerate().filter(|(_, field)| {
             // An index of this transaction's own is from a version yet to come.
-            field.ready_from <= self.version || field.ready_from == crate::staging::PENDING
+            field.ready_from <= self.version || field.ready_from == PENDING
         });
         let offered = ready.map(|(at, field)| (at, field.index.number, &field.index.spec));
         let mut search = Search {
@@ -71,7 +78,7 @@ struct Search<'a> {
     limit: usize,
     reverse: bool,
     explain: Explain,
-    found: Vec<Record>,
+    found: Vec<Encoded>,
 }
 
 impl Search<'_> {
@@ -118,7 +125,7 @@ impl Search<'_> {
         let values = self.view.source.get_many(&asked).await?;
         for (id, bytes) in ids.iter().zip(values) {
             if let Some(bytes) = bytes {
-                self.take(*id, &bytes)?;
+                self.take(*id, bytes)?;
             }
         }
         Ok(())
@@ -135,18 +142,18 @@ impl Search<'_> {
             for row in &page.rows {
                 let (_, _, id) = keys::record_split(&row.key)?;
                 entry::check(&row.value)?;
-                self.take(id, &row.value)?;
+                self.take(id, row.value.clone())?;
             }
             next = page.rest;
         }
         Ok(())
     }
 
-    fn take(&mut self, id: Id, bytes: &Bytes) -> Result<()> {
-        let (version, payload) = entry::split(bytes)?;
-        let record = RecordRef::new(payload)?;
+    fn take(&mut self, id: Id, bytes: Bytes) -> Result<()> {
+        let record = RecordRef::new(entry::split(&bytes)?.1)?;
         if self.found.len() < self.limit && self.question.holds(record)? {
-            self.found.push(record.to_record(id, &self.table.name, version)?);
+            let table = Arc::clone(&self.table.shared_name);
+            self.found.push(Encoded { id, table, bytes });
         }
         Ok(())
     }

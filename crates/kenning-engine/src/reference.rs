@@ -29,7 +29,9 @@ impl View {
         match found[..] {
             [] => Ok(None),
             [id] => Ok(Some(id)),
-            [..] => Err(ambiguous(reference, found.iter().map(|id| format!("{}/{id}", table.name)))),
+            [..] => {
+                Err(ambiguous(reference, found.iter().map(|id| format!("{}/{id}", table.name))))
+            }
         }
     }
 

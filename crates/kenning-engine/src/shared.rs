@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::task::Waker;
 
 use kenning_record::{Version, entry};
-use kenning_store::{Bytes, BoxFuture, Error, ErrorKind, Found, Page, Result, Scan, Snapshot};
+use kenning_store::{BoxFuture, Bytes, Error, ErrorKind, Found, Page, Result, Scan, Snapshot};
 use kenning_store::{Space, Store, World};
 
 use crate::cache::{Cache, CacheKey, cache_key};

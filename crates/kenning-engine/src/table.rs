@@ -109,7 +109,10 @@ impl Table {
             number: number("number").ok_or_else(|| damaged("its number"))?,
             name,
             schema: Schema::parse(&said["schema"])?,
-            fields: fields.iter().map(|field| Field::read(field, version)).collect::<Result<_>>()?,
+            fields: fields
+                .iter()
+                .map(|field| Field::read(field, version))
+                .collect::<Result<_>>()?,
             next_index: number("next_index").ok_or_else(|| damaged("its next index"))?,
             version,
             bytes: bytes.clone(),
@@ -164,8 +167,7 @@ impl Table {
             .and_then(|key| kenning_index::values(key.values))
             .map(|values| Json::Array(values).to_string())
             .unwrap_or_default();
-        let message =
-            format!("table '{}' has another record with {paths} = {values}", self.name);
+        let message = format!("table '{}' has another record with {paths} = {values}", self.name);
         Error::invalid("UNIQUE_TAKEN", message)
     }
 

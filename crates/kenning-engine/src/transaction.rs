@@ -12,7 +12,7 @@ use crate::Isolation;
 use crate::committer::{Committed, Refused, Request};
 use crate::database::Handle;
 use crate::log::TransactionId;
-use crate::staging::{State, Staging};
+use crate::staging::{Staging, State};
 use crate::table::{Table, number};
 use crate::tenant::Tenant;
 use crate::view::View;
@@ -210,7 +210,7 @@ impl Transaction {
         self.check_size()
     }
 
-    /// What the snapshot has under the key of each edit, after making sure that every claim is free.
+    /// What the snapshot has under the key of each edit, once every claim is known to be free.
     async fn claim(&self, table: &Table, edits: &[Edit]) -> Result<Vec<Option<Bytes>>> {
         let mut was = Vec::with_capacity(edits.len());
         for edit in edits {
@@ -240,7 +240,8 @@ impl Transaction {
 
     /// What the snapshot below had, if `seen` is not this transaction's own.
     fn stored(&self, seen: Option<&Bytes>) -> Option<Bytes> {
-        let own = |bytes: &&Bytes| entry::from(bytes).is_ok_and(|from| from == crate::staging::PENDING);
+        let own =
+            |bytes: &&Bytes| entry::from(bytes).is_ok_and(|from| from == crate::staging::PENDING);
         seen.filter(|bytes| !own(bytes)).cloned()
     }
 }

@@ -101,7 +101,8 @@ impl Report {
     fn state(&mut self, last: &mut Option<(Bytes, Version)>, row: &Row) -> Result<()> {
         let (key, until) = keys::history_split(&row.key)?;
         let (from, _) = entry::check(&row.value)?;
-        let earlier = last.as_ref().filter(|(known, _)| known == key).map_or(0, |(_, until)| *until);
+        let earlier =
+            last.as_ref().filter(|(known, _)| known == key).map_or(0, |(_, until)| *until);
         if from >= until || from < earlier {
             let message = format!("a state lasts from {from} until {until}, after {earlier}");
             return Err(Error::corrupt("HISTORY_DAMAGED", message));
@@ -200,7 +201,9 @@ impl Check<'_> {
 
     fn is_known(&self, key: &[u8]) -> bool {
         let table = match key[0] {
-            byte if byte == Space::Names.byte() => keys::name_split(key).map(|name| name.table).ok(),
+            byte if byte == Space::Names.byte() => {
+                keys::name_split(key).map(|name| name.table).ok()
+            }
             byte if byte == Space::Fields.byte() => KeyReader::new(Space::Fields, key)
                 .and_then(|mut reader| {
                     reader.u32()?;
@@ -268,7 +271,9 @@ impl Check<'_> {
             };
             match read() {
                 Ok(version) => previous = Some(version),
-                Err(error) => self.report.add(error.code(), format!("{} in the log", error.message())),
+                Err(error) => {
+                    self.report.add(error.code(), format!("{} in the log", error.message()))
+                }
             }
             Ok(())
         })
@@ -304,11 +309,7 @@ fn found(space: Space, key: &[u8], at: Version) -> String {
 }
 
 /// Calls `visit` for every row of a range, a page at a time.
-async fn each(
-    view: &View,
-    range: Range,
-    mut visit: impl FnMut(&Row) -> Result<()>,
-) -> Result<()> {
+async fn each(view: &View, range: Range, mut visit: impl FnMut(&Row) -> Result<()>) -> Result<()> {
     let mut next = Some(range.forward());
     while let Some(scan) = next {
         let page = view.source.page(&scan).await?;

@@ -9,12 +9,12 @@ use kenning_record::{Id, Json, Record, RecordRef, TableNo, Version, entry, keys,
 use kenning_record::{check_table_name, suggest};
 use kenning_store::{Bytes, Error, Range, Result, Row, Snapshot};
 
+use crate::Bug;
 use crate::database::Handle;
 use crate::past::Past;
 use crate::shared::Cached;
 use crate::table::{Table, TableInfo, number};
 use crate::tenant::Tenant;
-use crate::Bug;
 
 /// A moment to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,8 @@ impl View {
             At::Instant(instant) => version_at(&*head.snapshot, instant).await?,
         };
         if version > head.version {
-            let message = format!("version {version} is not there yet, the last is {}", head.version);
+            let message =
+                format!("version {version} is not there yet, the last is {}", head.version);
             return Err(Error::invalid("VERSION_UNKNOWN", message));
         }
         if version < head.history_from {

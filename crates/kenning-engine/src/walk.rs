@@ -184,10 +184,8 @@ impl View {
 
     async fn far_ends(&self, links: &[LinkEntry]) -> Result<Vec<Option<Bytes>>> {
         let tenant = self.tenant.number;
-        let ends: Vec<Vec<u8>> = links
-            .iter()
-            .map(|link| keys::record(tenant, link.far.table, &link.far.id))
-            .collect();
+        let ends: Vec<Vec<u8>> =
+            links.iter().map(|link| keys::record(tenant, link.far.table, &link.far.id)).collect();
         let asked: Vec<&[u8]> = ends.iter().map(Vec::as_slice).collect();
         self.source.get_many(&asked).await
     }

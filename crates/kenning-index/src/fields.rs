@@ -112,7 +112,9 @@ fn too_many(entries: usize) -> Result<()> {
     if entries > ENTRIES_MAX {
         return Err(Error::exhausted(
             "INDEX_ENTRIES_TOO_MANY",
-            format!("a record gives {entries} or more entries in one index, the most is {ENTRIES_MAX}"),
+            format!(
+                "a record gives {entries} or more entries in one index, the most is {ENTRIES_MAX}"
+            ),
         ));
     }
     Ok(())

@@ -1,8 +1,8 @@
 //! Links by source and by target.
 //!
 //! A link is a record of the system table `links`; its properties name both ends. Each link has two
-//! entries, one under each end, whose payload is all that a walk needs. A link is returned only while
-//! both ends live in the births that it was made for, which whoever walks checks.
+//! entries, one under each end, whose payload is all that a walk needs. A link is returned only
+//! while both ends live in the births that it was made for, which whoever walks checks.
 
 use kenning_record::{End, Id, Json, Kind, RecordRef, TenantNo, Version, keys};
 use kenning_store::{Error, KeyReader, Result, Space};
@@ -90,7 +90,8 @@ impl Arc {
     /// The properties of its record; `extra` are the user's own.
     pub fn properties(&self, extra: &Json) -> Json {
         let end = |end: &End, birth: u32| {
-            serde_json::json!({"table": end.table, "id": end.id.to_string(), "birth": birth})
+            let id = end.id.to_string();
+            serde_json::json!({"table": end.table, "id": id, "birth": birth})
         };
         serde_json::json!({
             "source": end(&self.source, self.source_birth),

@@ -105,8 +105,11 @@ mod tests {
     fn what_is_in_both_stays_untouched() {
         let before = vec![entry("b", ""), entry("a", ""), entry("c", "1")];
         let after = vec![entry("c", "2"), entry("b", ""), entry("d", ""), entry("d", "")];
-        let expected =
-            vec![Edit::Delete(entry("a", "")), Edit::Put(entry("c", "2")), Edit::Put(entry("d", ""))];
+        let expected = vec![
+            Edit::Delete(entry("a", "")),
+            Edit::Put(entry("c", "2")),
+            Edit::Put(entry("d", "")),
+        ];
         assert_eq!(difference(before, after), expected);
     }
 }

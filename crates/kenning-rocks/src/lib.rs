@@ -1,13 +1,20 @@
-//! The RocksDB engine (placeholder while it is being written).
-use std::{path::Path, sync::Arc};
-use kenning_store::{Create, Memory, Result};
-/// Settings.
-#[derive(Clone, Debug, Default)]
-pub struct Settings { /// bytes
- pub cache_bytes: usize }
-/// Store.
-pub struct RocksStore;
-impl RocksStore {
-    /// Opens.
-    pub fn open(_: &Path, _: Settings, _: Create) -> Result<Arc<Memory>> { Ok(Arc::new(Memory::new())) }
-}
+//! The RocksDB engine: a store in a folder.
+//!
+//! RocksDB keeps an ordered map as a write-ahead log, tables in memory and sorted files. This crate
+//! decides what of it Kenning uses: a column family for each space that grows, one batch and one
+//! log for all of them, and settings that bound memory, files and the time to open. The traits of
+//! `kenning-store` are all that leaves it.
+//!
+//! Futures of this engine are ready when they are first polled: it waits for the disk on the
+//! calling thread.
+
+mod error; // RocksDB's errors, as what to do
+mod options; // what RocksDB is told
+mod raw; // a database and what borrows from it; the only unsafe
+mod regions; // which key goes to which column family
+mod snapshot; // a frozen view
+mod store; // the store
+mod verify; // reading everything, from the disk
+
+pub use options::Settings;
+pub use store::RocksStore;

@@ -30,6 +30,8 @@ const MARKER: &str = "KENNING";
 const MARKER_NEXT: &str = "KENNING.next";
 const LOCK: &str = "LOCK";
 const STORE: &str = "store";
+/// Where an engine may prepare `store/`, to rename it.
+const STORE_NEXT: &str = "store.tmp";
 const PARTS: &str = "parts";
 const PART_SUFFIX: &str = ".part";
 const PART_NEXT_SUFFIX: &str = ".next";
@@ -168,14 +170,18 @@ impl Folder {
         self.write_lock("making")?;
         self.lock.sync_all().map_err(|error| io_error("syncing", &self.path.join(LOCK), error))?;
         sync_folder(&self.path)?;
-        for name in [STORE, PARTS] {
+        for name in [STORE, STORE_NEXT, PARTS] {
             let path = self.path.join(name);
             match fs::remove_dir_all(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(io_error("clearing", &path, error));
                 }
-                _ => fs::create_dir(&path).map_err(|error| io_error("making", &path, error))?,
+                _ => {}
             }
+        }
+        for name in [STORE, PARTS] {
+            let path = self.path.join(name);
+            fs::create_dir(&path).map_err(|error| io_error("making", &path, error))?;
         }
         sync_folder(&self.path)
     }
@@ -349,7 +355,7 @@ fn survey(path: &Path) -> Result<State> {
         return Ok(State::Made(marker));
     }
     let names = names(path)?;
-    let ours = [LOCK, MARKER_NEXT, STORE, PARTS];
+    let ours = [LOCK, MARKER_NEXT, STORE, STORE_NEXT, PARTS];
     if names.iter().any(|name| !ours.contains(&name.as_str())) {
         return Err(not_a_database(path, "has files but no marker"));
     }

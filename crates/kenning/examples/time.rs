@@ -23,7 +23,12 @@ fn main() -> Result<()> {
         println!("version {}: {status}, {ended} in {:?}", past.record.version, past.until);
     }
     for row in db.log(idea.version - 1, 10)? {
-        println!("{} {} changed {} record", row.version, format_instant(row.instant), row.changes.len());
+        println!(
+            "{} {} changed {} record",
+            row.version,
+            format_instant(row.instant),
+            row.changes.len()
+        );
     }
     Ok(())
 }

@@ -236,8 +236,13 @@ impl Database {
         block_on(self.0.find(table, filter))
     }
 
+    /// The same, as they are stored.
+    pub fn find_encoded(&self, table: &str, filter: Filter) -> Result<Vec<Encoded>> {
+        block_on(self.0.find_encoded(table, filter))
+    }
+
     /// The same, and how they were found.
-    pub fn find_explained(&self, table: &str, filter: Filter) -> Result<(Vec<Record>, Explain)> {
+    pub fn find_explained(&self, table: &str, filter: Filter) -> Result<(Vec<Encoded>, Explain)> {
         block_on(self.0.find_explained(table, filter))
     }
 
@@ -309,8 +314,13 @@ impl View {
         block_on(self.0.find(table, filter))
     }
 
+    /// The same, as they are stored.
+    pub fn find_encoded(&self, table: &str, filter: Filter) -> Result<Vec<Encoded>> {
+        block_on(self.0.find_encoded(table, filter))
+    }
+
     /// The same, and how they were found.
-    pub fn find_explained(&self, table: &str, filter: Filter) -> Result<(Vec<Record>, Explain)> {
+    pub fn find_explained(&self, table: &str, filter: Filter) -> Result<(Vec<Encoded>, Explain)> {
         block_on(self.0.find_explained(table, filter))
     }
 
@@ -450,8 +460,13 @@ impl Transaction {
         block_on(self.0.find(table, filter))
     }
 
+    /// The same, as they are stored.
+    pub fn find_encoded(&self, table: &str, filter: Filter) -> Result<Vec<Encoded>> {
+        block_on(self.0.find_encoded(table, filter))
+    }
+
     /// The same, and how they were found.
-    pub fn find_explained(&self, table: &str, filter: Filter) -> Result<(Vec<Record>, Explain)> {
+    pub fn find_explained(&self, table: &str, filter: Filter) -> Result<(Vec<Encoded>, Explain)> {
         block_on(self.0.find_explained(table, filter))
     }
 

@@ -19,7 +19,7 @@ pub(super) fn link(database: &Database, link: &Link, output: &mut Output<'_>) ->
         ..kenning::Link::default()
     };
     if let Some(json) = &link.properties {
-        settings.properties = input::argument(json, "the properties")?;
+        settings.properties = input::argument(json, "--properties")?;
     }
     let Ends { source, kind, target } = &link.ends;
     let id = database.link(source, kind, target, settings)?;

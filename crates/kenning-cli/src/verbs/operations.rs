@@ -91,7 +91,10 @@ fn line(row: &LogRow, change: &Change) -> Row {
 
 /// A transaction with all of its changes.
 fn document(row: &LogRow) -> Row {
-    let change = |change: &Change| json!({ "table": change.table, "id": change.id.to_string(), "after": change.after });
+    let change = |change: &Change| {
+        let id = change.id.to_string();
+        json!({ "table": change.table, "id": id, "after": change.after })
+    };
     let mut document = head(row);
     document.push(("changes", row.changes.iter().map(change).collect()));
     document

@@ -8,7 +8,7 @@ use crate::shell::{Mount, Shell};
 #[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let shell = Shell::new();
-    shell.done(r#"seq 5000 | sed 's/.*/{"n": &}/' | kenning put entities - > /dev/null"#);
+    shell.done(r#"seq 5000 | sed 's/.*/{"n": &}/' | kenning put resources - > /dev/null"#);
     let script = "{ kenning --format jsonl log --limit 100000; echo $? > code; } | head -c 10";
     let output = shell.run(script);
     assert_eq!(output.stdout.len(), 10);
@@ -27,7 +27,7 @@ fn an_output_that_is_full_is_told() {
 #[test]
 fn a_second_process_is_told_who_holds_the_database() {
     let shell = Shell::new();
-    let mut holder = shell.command("exec kenning --format jsonl put entities -");
+    let mut holder = shell.command("exec kenning --format jsonl put resources -");
     let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = holder.stdin.take().unwrap();
     // The first thousand are committed and told while standard input is still open.
@@ -47,7 +47,7 @@ fn a_second_process_is_told_who_holds_the_database() {
 #[test]
 fn a_killed_process_leaves_what_it_acknowledged() {
     let shell = Shell::new();
-    let mut writer = shell.command("exec kenning --format csv put entities -");
+    let mut writer = shell.command("exec kenning --format csv put resources -");
     let mut writer = writer.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = writer.stdin.take().unwrap();
     stdin.write_all("{}\n".repeat(1500).as_bytes()).unwrap();
@@ -57,11 +57,11 @@ fn a_killed_process_leaves_what_it_acknowledged() {
     writer.kill().unwrap();
     writer.wait().unwrap();
     let id = told[1000].rsplit(',').next().unwrap();
-    let record = shell.done(&format!("kenning --format json get entities {id}"));
+    let record = shell.done(&format!("kenning --format json get resources {id}"));
     assert!(record.contains(id), "{record}");
     assert_eq!(shell.done("kenning verify"), "nothing is wrong\n");
     let changes = shell.done("kenning --format csv log");
-    assert_eq!(changes.lines().filter(|line| line.contains(",entities,")).count(), 1000);
+    assert_eq!(changes.lines().filter(|line| line.contains(",resources,")).count(), 1000);
 }
 
 #[test]
@@ -74,12 +74,9 @@ fn a_folder_that_can_only_be_read_is_denied() {
         eprintln!("skipped: a bind mount takes root");
         return;
     };
-    let Some(_read_only) = Mount::new(&["-o", "remount,ro,bind"], &bound) else {
-        eprintln!("skipped: this mount cannot be made read-only");
-        return;
-    };
+    shell.done("mount -o remount,ro,bind bound");
     for line in [
-        "kenning --format json --db bound/kenning.db put entities '{}'",
+        "kenning --format json --db bound/kenning.db put resources '{}'",
         "kenning --format json --db bound/new.db init",
     ] {
         let said = shell.refused(2, line);
@@ -99,7 +96,7 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     shell.done("kenning --db small/kenning.db put entities --key first '{\"kept\": true}'");
     // Enough to fill it, in text that does not compress well.
     let fill = "head -c 40000000 /dev/urandom | base64 -w 4000 | sed 's/.*/{\"t\": \"&\"}/' \
-                | kenning --format csv --db small/kenning.db put entities - > told";
+                | kenning --format csv --db small/kenning.db put resources - > told";
     let said = shell.refused(3, fill);
     assert!(said.contains("DISK_FULL") || said.contains("OUTCOME_UNKNOWN"), "{said}");
     let told = std::fs::read_to_string(shell.here().join("told")).unwrap();
@@ -109,7 +106,7 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     assert!(first.contains("kept: true"), "{first}");
     for line in told.lines().skip(1).step_by(97) {
         let id = line.rsplit(',').next().unwrap();
-        shell.done(&format!("kenning --db small/kenning.db get entities {id}"));
+        shell.done(&format!("kenning --db small/kenning.db get resources {id}"));
     }
     assert_eq!(shell.done("kenning --db small/kenning.db verify"), "nothing is wrong\n");
 }
@@ -139,5 +136,5 @@ fn damage_is_found_and_ends_with_three() {
 fn what_is_no_text_is_no_argument() {
     let shell = Shell::new();
     let said = shell.refused(2, r#"kenning --format json get entities "$(printf '\377')""#);
-    assert!(said.contains(r#""kind":"Invalid""#), "{said}");
+    assert!(said.contains(r#""kind":"Invalid","code":"UTF8_MALFORMED""#), "{said}");
 }

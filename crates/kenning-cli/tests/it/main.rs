@@ -7,3 +7,4 @@ mod faults; // disks that refuse, readers that leave, a second process
 mod normal; // what differs from run to run
 mod scripts; // transcripts
 mod shell; // the program in a folder of its own
+mod terminal; // tables where somebody looks at them

@@ -7,7 +7,9 @@ fn database() -> Database {
     let db = open("memory:").unwrap();
     let schema = json!({
         "properties": {"age": {"type": "integer"}},
-        "x-kenning": {"key": "name", "indexed": ["age", "tags", ["city", "age"]], "unique": ["mail"]},
+        "x-kenning": {
+            "key": "name", "indexed": ["age", "tags", ["city", "age"]], "unique": ["mail"],
+        },
     });
     db.create_table("people", schema).unwrap();
     db
@@ -79,7 +81,8 @@ fn filters_use_the_index_that_narrows_most() {
     }
     let names = |filter: Filter| -> (Vec<String>, Option<String>) {
         let (records, explain) = db.find_explained("people", filter).unwrap();
-        let names = records.iter().map(|r| r.properties["name"].as_str().unwrap().to_owned());
+        let name = |r: &kenning::Encoded| r.property("name").unwrap().unwrap();
+        let names = records.iter().map(|r| name(r).as_str().unwrap().to_owned());
         (names.collect(), explain.index)
     };
     let range = Filter::equal("city", "x").and("age", kenning::Test::Range(Some(json!(2)), None));

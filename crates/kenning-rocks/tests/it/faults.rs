@@ -1,0 +1,162 @@
+use std::path::Path;
+
+use kenning_rocks::{RocksStore, Settings};
+use kenning_store::{Batch, Create, Durability, ErrorKind, Result, Store, block_on};
+use kenning_test::power::PowerDisk;
+use kenning_test::syscalls::{self, Action, Call, EIO, ENOSPC, Plan};
+
+use crate::workload::{Workload, everything};
+
+/// Small, so that a short workload writes files and merges them.
+const SETTINGS: Settings =
+    Settings { cache_bytes: 1 << 20, write_buffer_bytes: 64 << 10, background_jobs: 1 };
+
+fn put(store: &dyn Store, key: &[u8], value: &[u8], durability: Durability) -> Result<()> {
+    let mut batch = Batch::new();
+    batch.put(key, value);
+    block_on(store.commit(batch, durability))
+}
+
+fn get(store: &dyn Store, key: &[u8]) -> Option<Vec<u8>> {
+    let value = block_on(async { store.snapshot().await?.get(key).await }).unwrap();
+    value.map(|value| value.to_vec())
+}
+
+#[test]
+fn a_failing_sync_is_seen_and_shows_nothing() {
+    for (errno, code) in [(EIO, "IO"), (ENOSPC, "DISK_FULL")] {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("db");
+        let store = RocksStore::open(&path, SETTINGS, Create::New).unwrap();
+        put(&*store, b"\x10key", b"before", Durability::Strict).unwrap();
+        let armed = syscalls::arm(Plan::fail(&path, &[Call::Sync], 1, errno));
+        put(&*store, b"\x10relaxed", b"value", Durability::Relaxed).unwrap();
+        assert_eq!(armed.seen(), 0, "a relaxed commit waits for no disk");
+        let error = put(&*store, b"\x10key", b"after", Durability::Strict).unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, code));
+        assert_eq!(armed.fired(), 1);
+        drop(armed);
+        // The disk is well again, but who knows what it has forgotten.
+        assert_eq!(get(&*store, b"\x10key").as_deref(), Some(&b"before"[..]));
+        for durability in [Durability::Strict, Durability::Relaxed] {
+            let error = put(&*store, b"\x10next", b"value", durability).unwrap_err();
+            assert_eq!((error.kind(), error.code()), (ErrorKind::Closed, "STORE_FAILED"));
+        }
+        let error = block_on(store.commit(Batch::new(), Durability::Strict)).unwrap_err();
+        assert_eq!(error.code(), "STORE_FAILED");
+        assert_eq!(get(&*store, b"\x10next"), None);
+        drop(store);
+        let store = RocksStore::open(&path, SETTINGS, Create::Never).unwrap();
+        let key = get(&*store, b"\x10key").unwrap();
+        assert!(key == b"before" || key == b"after", "{key:?}");
+        put(&*store, b"\x10next", b"value", Durability::Strict).unwrap();
+    }
+}
+
+#[test]
+fn a_failing_barrier_is_seen() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("db");
+    let store = RocksStore::open(&path, SETTINGS, Create::New).unwrap();
+    put(&*store, b"\x10key", b"value", Durability::Relaxed).unwrap();
+    let armed = syscalls::arm(Plan::fail(&path, &[Call::Sync], 1, EIO));
+    let error = block_on(store.commit(Batch::new(), Durability::Strict)).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, "IO"));
+    drop(armed);
+    let error = block_on(store.commit(Batch::new(), Durability::Strict)).unwrap_err();
+    assert_eq!(error.code(), "STORE_FAILED");
+}
+
+/// Opens, commits, compacts and copies until something fails.
+fn run(path: &Path, workload: &mut Workload) -> Result<()> {
+    let store = RocksStore::open(&path.join("db"), SETTINGS, Create::IfMissing)?;
+    for round in 0..4 {
+        for _ in 0..3 {
+            workload.commit(&*store, Durability::Strict)?;
+            workload.commit(&*store, Durability::Relaxed)?;
+        }
+        workload.sync(&*store)?;
+        match round {
+            1 => block_on(store.compact())?,
+            2 => block_on(store.checkpoint(&path.join("copy")))?,
+            _ => workload.commit(&*store, Durability::Relaxed)?,
+        }
+    }
+    Ok(())
+}
+
+/// Lets the `nth` call fail as `action` says, and checks what is there afterwards. False if there
+/// was no such call.
+fn survives(calls: &[Call], nth: u64, action: Action) -> bool {
+    let temp = tempfile::tempdir().unwrap();
+    let mut workload = Workload::new(9);
+    let plan = Plan { nth, action, ..Plan::count(temp.path(), calls) };
+    let armed = syscalls::arm(plan);
+    let result = run(temp.path(), &mut workload);
+    let fired = armed.fired() > 0;
+    drop(armed);
+    let when = format!("call {nth}, which gave {result:?}");
+    let store = RocksStore::open(&temp.path().join("db"), SETTINGS, Create::IfMissing);
+    let store = store.unwrap_or_else(|error| panic!("{when}: {error}"));
+    workload.check(&*store, &when);
+    assert_eq!(block_on(store.verify()).unwrap(), [], "{when}");
+    workload.commit(&*store, Durability::Strict).unwrap();
+    workload.check_all(&*store);
+    fired
+}
+
+const CALLS: [Call; 4] = [Call::Sync, Call::Write, Call::Truncate, Call::Rename];
+
+/// At every `step`-th call from the first to the last.
+fn survive_each(calls: &[Call], step: usize, action: Action) {
+    let fired = (1..).step_by(step).take_while(|nth| survives(calls, *nth, action.clone())).count();
+    assert!(fired * step > 60, "only about {} calls were made to fail", fired * step);
+}
+
+#[test]
+fn no_acknowledged_commit_is_lost_by_one_failing_call() {
+    survive_each(&CALLS, 2, Action::Errno(EIO));
+}
+
+#[test]
+fn no_acknowledged_commit_is_lost_by_a_disk_that_fails_for_good() {
+    survive_each(&CALLS, 5, Action::ErrnoForever(EIO));
+}
+
+#[test]
+fn no_acknowledged_commit_is_lost_by_a_full_disk() {
+    survive_each(&CALLS, 5, Action::ErrnoForever(ENOSPC));
+}
+
+#[test]
+fn a_disk_that_is_really_full_is_told_and_lived_through() {
+    let disk = match PowerDisk::new(16 << 20) {
+        Ok(disk) => disk,
+        Err(reason) => return eprintln!("skipped: {reason}"),
+    };
+    let path = disk.path().join("db");
+    let mut store = RocksStore::open(&path, SETTINGS, Create::New).unwrap();
+    let value = vec![7; 100_000];
+    let mut acknowledged = 0;
+    let error = loop {
+        let noise: Vec<u8> = value.iter().enumerate().map(|(at, _)| (at * at >> 3) as u8).collect();
+        let key = [&[0x10][..], &u64::to_be_bytes(acknowledged)].concat();
+        match put(&*store, &key, &noise, Durability::Strict) {
+            Ok(()) => acknowledged += 1,
+            Err(error) => break error,
+        }
+        assert!(acknowledged < 1_000, "16 MiB are never full");
+    };
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, "DISK_FULL"), "{error}");
+    drop(store);
+    // Somebody makes room by taking away what is not ours; here there is nothing, so ask first.
+    match RocksStore::open(&path, SETTINGS, Create::Never) {
+        Ok(opened) => store = opened,
+        Err(error) => {
+            assert_eq!(error.code(), "DISK_FULL", "{error}");
+            return;
+        }
+    }
+    let found = everything(&*store).len() as u64;
+    assert!(found == acknowledged || found == acknowledged + 1, "{found} of {acknowledged}");
+}

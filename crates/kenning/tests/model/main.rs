@@ -1,0 +1,45 @@
+//! The whole facade against a plain model: random steps, compared after each.
+//!
+//! A failure shrinks to the steps that matter; each step is a seed, so the seeds printed are the
+//! whole case.
+
+mod chance; // chance with a seed, and failures with a sentence
+mod compare; // the same questions to both
+mod plain; // the plain model
+mod run; // random steps
+
+use kenning::Options;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
+
+use run::Place;
+
+fn check(cases: u32, steps: usize, place: impl Fn() -> (Place, Option<tempfile::TempDir>)) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let seeds = vec(any::<u64>().no_shrink(), 1..steps);
+    let outcome = TestRunner::new(config).run(&seeds, |seeds| {
+        let (place, _folder) = place();
+        let options = Options::default();
+        let run = run::run(&place, &options, &seeds);
+        kenning_store::block_on(run).map_err(|failure| TestCaseError::fail(failure.0))
+    });
+    match outcome {
+        Ok(()) => {}
+        Err(TestError::Fail(why, seeds)) => panic!("{why}\nafter the steps {seeds:?}"),
+        Err(TestError::Abort(why)) => panic!("{why}"),
+    }
+}
+
+#[test]
+fn the_memory_engine_does_what_the_model_does() {
+    check(300, 80, || (Place::Memory, None));
+}
+
+#[test]
+fn the_disk_engine_does_what_the_model_does() {
+    check(12, 80, || {
+        let folder = tempfile::tempdir().expect("a test machine has a temporary folder");
+        (Place::Folder(folder.path().join("db")), Some(folder))
+    });
+}

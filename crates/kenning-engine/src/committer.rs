@@ -266,7 +266,7 @@ impl Committer {
     }
 
     /// Whether the transaction may land; its answer, if it landed before.
-    fn judge(&self, head: &Head, group: &Group, request: &Request) -> Result<Option<Committed>> {
+    fn judge(&mut self, head: &Head, group: &Group, request: &Request) -> Result<Option<Committed>> {
         if request.id_given && !self.has(Bug::ReplayTwice) {
             if let Some(reply) = group.replies.iter().find(|reply| reply.id == request.id) {
                 return Ok(Some(reply.answer));

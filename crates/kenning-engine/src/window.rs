@@ -24,6 +24,9 @@ pub(crate) struct Window {
 struct Landed {
     version: Version,
     keys: Vec<Vec<u8>>,
+    /// Whether its keys are in `written`: not before somebody has to be judged, which in a load by
+    /// one writer is never.
+    hashed: bool,
 }
 
 /// What a transaction must find unchanged.
@@ -46,7 +49,7 @@ impl Window {
     }
 
     /// Checks that nothing in `reads` was written after `snapshot`.
-    pub(crate) fn check(&self, snapshot: Version, reads: &Reads) -> Result<()> {
+    pub(crate) fn check(&mut self, snapshot: Version, reads: &Reads) -> Result<()> {
         if snapshot < self.from {
             return Err(Error::conflict(
                 "TOO_OLD",
@@ -59,6 +62,7 @@ impl Window {
         if self.landed.back().is_none_or(|last| last.version <= snapshot) {
             return Ok(());
         }
+        self.hash_keys();
         for point in &reads.points {
             if self.written.get(point).is_some_and(|version| *version > snapshot) {
                 return Err(changed(snapshot));
@@ -76,11 +80,18 @@ impl Window {
     /// Remembers what landed. `keys` are sorted.
     pub(crate) fn push(&mut self, version: Version, keys: Vec<Vec<u8>>) {
         assert!(keys.is_sorted(), "a range is looked up by binary search");
-        for key in &keys {
-            self.written.insert(hash(key), version);
-        }
         self.keys += keys.len();
-        self.landed.push_back(Landed { version, keys });
+        self.landed.push_back(Landed { version, keys, hashed: false });
+    }
+
+    fn hash_keys(&mut self) {
+        let first = self.landed.iter().rposition(|landed| landed.hashed).map_or(0, |at| at + 1);
+        for landed in self.landed.range_mut(first..) {
+            for key in &landed.keys {
+                self.written.insert(hash(key), landed.version);
+            }
+            landed.hashed = true;
+        }
     }
 
     /// Forgets what no open transaction needs; `oldest` is the oldest snapshot of them.
@@ -89,7 +100,7 @@ impl Window {
             && (first.version <= oldest || self.keys > self.keys_max)
         {
             let first = self.landed.pop_front().expect("it was there a line above");
-            for key in &first.keys {
+            for key in first.keys.iter().filter(|_| first.hashed) {
                 let hash = hash(key);
                 if self.written.get(&hash) == Some(&first.version) {
                     self.written.remove(&hash);

@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use kenning_store::Batch;
 
+use crate::Result;
 use crate::measure::{Contender, Goal, KENNING, Measure, Outcome, Scope, race, rate, timed};
 use crate::peers::graph::GRAPH;
 use crate::peers::rocks::{ROCKS, Rocks};
 use crate::peers::{graph, ours};
 use crate::people::{People, Person};
-use crate::Result;
 
 /// Records of one transaction.
 const TRANSACTION: usize = 1_000;

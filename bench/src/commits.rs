@@ -12,13 +12,13 @@ use std::sync::Mutex;
 use kenning_store::Batch;
 use rusqlite::Connection;
 
+use crate::Result;
 use crate::measure::{Contender, Goal, KENNING, Latencies, Measure, Outcome, Scope};
 use crate::measure::{cost, deal, race, rate, together};
 use crate::peers::rocks::{ROCKS, Rocks};
 use crate::peers::sqlite::{SQLITE, Sqlite};
 use crate::peers::{ours, sqlite};
 use crate::people::{People, Person};
-use crate::Result;
 
 const WRITERS: usize = 64;
 /// Microseconds.
@@ -48,10 +48,8 @@ fn one_writer(scope: &Scope, people: &[Person], batches: &[Batch]) -> Result<Vec
         Contender::new(SQLITE, |_| sqlite_alone(scope, people)),
         Contender::new(ROCKS, |_| raw_alone(scope, &batches[..people.len()])),
     ];
-    let quantities = [
-        cost("durable commit, 1 writer, p50", "us"),
-        cost("durable commit, 1 writer, p99", "us"),
-    ];
+    let quantities =
+        [cost("durable commit, 1 writer, p50", "us"), cost("durable commit, 1 writer, p99", "us")];
     let mut measures = race(&quantities, scope.rounds(5), contenders)?.into_iter();
     let p50 = measures.next().map(|p50| p50.goal(Goal::Reach(ONE_WRITER_P50_MAX)));
     Ok(p50.into_iter().chain(measures).collect())

@@ -13,11 +13,13 @@ use kenning::Id;
 use kenning::blocking::Database;
 use overgraph::DatabaseEngine;
 
-use crate::measure::{Contender, Goal, KENNING, Measure, Outcome, Scope, race, rate, timed, together};
+use crate::Result;
+use crate::measure::{
+    Contender, Goal, KENNING, Measure, Outcome, Scope, race, rate, timed, together,
+};
 use crate::peers::graph::GRAPH;
 use crate::peers::{graph, ours};
 use crate::people::{Chance, People, Person, hash_json};
-use crate::Result;
 
 const ENCODED_MIN: f64 = 2_000_000.0;
 const TRANSACTION: usize = 1_000;
@@ -111,7 +113,8 @@ impl Hot<'_> {
     fn contents(&self) -> Result<u64> {
         let mut sum = 0_u64;
         for id in self.ids {
-            let record = self.database.get_encoded(ours::TABLE, *id)?.ok_or("a record is missing")?;
+            let record =
+                self.database.get_encoded(ours::TABLE, *id)?.ok_or("a record is missing")?;
             sum = sum.wrapping_add(hash_json(&record.record()?.properties));
         }
         Ok(sum)

@@ -9,17 +9,20 @@
 
 use kenning_store::Batch;
 
-use crate::measure::{Contender, Goal, KENNING, Measure, Outcome, Scope, deal, race, rate, together};
+use crate::Result;
+use crate::measure::{
+    Contender, Goal, KENNING, Measure, Outcome, Scope, deal, race, rate, together,
+};
 use crate::peers::rocks::{ROCKS, Rocks};
 use crate::peers::sqlite::{SQLITE, Sqlite};
 use crate::peers::{ours, sqlite};
 use crate::people::{People, Person};
-use crate::Result;
 
 /// Records of one transaction.
 const TRANSACTION: usize = 1_000;
 
-const GOALS: [Goal; 3] = [Goal::Ratio(SQLITE, 2.0), Goal::Ratio(ROCKS, 0.6), Goal::Orientation(5e4)];
+const GOALS: [Goal; 3] =
+    [Goal::Ratio(SQLITE, 2.0), Goal::Ratio(ROCKS, 0.6), Goal::Orientation(5e4)];
 
 pub(crate) fn run(scope: &Scope) -> Result<Vec<Measure>> {
     let people: Vec<Person> = People::new(scope.size(4_000, 200_000)).all().collect();
@@ -32,7 +35,9 @@ pub(crate) fn run(scope: &Scope) -> Result<Vec<Measure>> {
             Contender::new(ROCKS, |_| raw(scope, &batches, people.len(), writers)),
         ];
         let raced = race(&[rate(what, "records/s")], scope.rounds(5), contenders)?;
-        measures.extend(raced.into_iter().map(|measure| GOALS.into_iter().fold(measure, Measure::goal)));
+        measures.extend(
+            raced.into_iter().map(|measure| GOALS.into_iter().fold(measure, Measure::goal)),
+        );
     }
     Ok(measures)
 }

@@ -208,10 +208,7 @@ pub(crate) struct Contender<'a> {
 }
 
 impl<'a> Contender<'a> {
-    pub(crate) fn new(
-        engine: &'a str,
-        round: impl FnMut(usize) -> Result<Outcome> + 'a,
-    ) -> Self {
+    pub(crate) fn new(engine: &'a str, round: impl FnMut(usize) -> Result<Outcome> + 'a) -> Self {
         Contender { engine, round: Box::new(round) }
     }
 }

@@ -38,7 +38,8 @@ pub(crate) struct People {
 
 impl People {
     pub(crate) fn new(count: usize) -> Self {
-        let mut scores: Vec<u32> = (0..u32::try_from(count).expect("a bench is not so large")).collect();
+        let mut scores: Vec<u32> =
+            (0..u32::try_from(count).expect("a bench is not so large")).collect();
         let mut chance = Chance::new(0);
         for idx in (1..scores.len()).rev() {
             scores.swap(idx, chance.below(idx + 1));

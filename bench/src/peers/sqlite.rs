@@ -60,7 +60,8 @@ impl Sqlite {
 
 /// Stores one person; alone, it is a transaction.
 pub(crate) fn insert(connection: &Connection, person: &Person) -> Result<()> {
-    let mut statement = connection.prepare_cached("INSERT INTO people VALUES (?, ?, ?, ?, ?, ?)")?;
+    let mut statement =
+        connection.prepare_cached("INSERT INTO people VALUES (?, ?, ?, ?, ?, ?)")?;
     let Person { id, name, team, score, city, about } = person;
     statement.execute(params![id, name, team, score, city, about])?;
     Ok(())

@@ -6,9 +6,12 @@
 //! the last write of the shard. So between a reader's look at the store and its insertion no write
 //! can slip by unnoticed: either the mark is there first and the insertion is refused, or the slot
 //! is there first and is marked.
+//!
+//! A record is let in the second time that it is missed within a while. So reading a whole table
+//! once costs no evictions and pushes nothing out.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
@@ -19,11 +22,15 @@ use super::sync::RwLock;
 pub(crate) type CacheKey = [u8; 24];
 
 const SHARDS: usize = 64;
+/// Misses that are remembered.
+const MISSES: usize = 1 << 16;
 /// What a slot costs beyond its value: key, map slot, ring slot, value header.
 const SLOT_BYTES: usize = 144;
 
 pub(crate) struct Cache {
     shards: Box<[RwLock<Shard>]>,
+    /// Recent misses: a part of the hash of the key, at the place that another part says.
+    missed: Box<[AtomicU32]>,
     hasher: FixedState,
     shard_bytes_max: usize,
 }
@@ -46,8 +53,12 @@ struct Slot {
 
 impl Cache {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        let shards = (0..SHARDS).map(|_| RwLock::new(Shard::default())).collect();
-        Cache { shards, hasher: FixedState::default(), shard_bytes_max: bytes_max / SHARDS }
+        Cache {
+            shards: (0..SHARDS).map(|_| RwLock::new(Shard::default())).collect(),
+            missed: (0..MISSES).map(|_| AtomicU32::new(0)).collect(),
+            hasher: FixedState::default(),
+            shard_bytes_max: bytes_max / SHARDS,
+        }
     }
 
     /// The value that is true at `snapshot`, if it is here.
@@ -67,9 +78,12 @@ impl Cache {
 
     /// Keeps `value`, which is from `from` and which a snapshot at `snapshot` showed.
     pub(crate) fn insert(&self, key: CacheKey, value: Bytes, from: u64, snapshot: u64) {
-        let mut shard = self.shard(&key).write().expect("no holder of this lock panics");
         let size = value.len() + SLOT_BYTES;
-        if snapshot < shard.written || size > self.shard_bytes_max {
+        if size > self.shard_bytes_max || !self.was_missed(&key) {
+            return;
+        }
+        let mut shard = self.shard(&key).write().expect("no holder of this lock panics");
+        if snapshot < shard.written {
             return;
         }
         let slot = Slot { value, from, until: u64::MAX, used: AtomicBool::new(false) };
@@ -96,6 +110,14 @@ impl Cache {
             let shard = shard.read().expect("no holder of this lock panics");
             (bytes + shard.bytes, slots + shard.slots.len())
         })
+    }
+
+    /// Whether `key` was missed before, as far as that is remembered. Now it was.
+    fn was_missed(&self, key: &CacheKey) -> bool {
+        use std::hash::BuildHasher;
+        let hash = self.hasher.hash_one(key);
+        let tag = (hash >> 32) as u32;
+        self.missed[hash as usize % MISSES].swap(tag, Ordering::Relaxed) == tag
     }
 
     fn shard(&self, key: &CacheKey) -> &RwLock<Shard> {

@@ -79,6 +79,7 @@ pub(crate) fn options(settings: &Settings) -> Options {
 pub(crate) fn verify_options() -> Options {
     let cache = Cache::new_lru_cache(VERIFY_CACHE_BYTES);
     let mut options = Options::default();
+    options.enable_statistics();
     let mut tables = tables(&cache);
     // Indexes and filters are read, and checked, when a file is opened.
     tables.set_cache_index_and_filter_blocks(false);

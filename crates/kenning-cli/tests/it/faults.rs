@@ -71,7 +71,7 @@ fn a_folder_that_can_only_be_read_is_denied() {
     let bound = shell.here().join("bound");
     let here = shell.here();
     let Some(_bind) = Mount::new(&["--bind", here.to_str().unwrap()], &bound) else {
-        eprintln!("skipped: a bind mount takes root");
+        skipped("a bind mount takes root");
         return;
     };
     shell.done("mount -o remount,ro,bind bound");
@@ -90,7 +90,7 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     let shell = Shell::new();
     let small = shell.here().join("small");
     let Some(_small) = Mount::new(&["-t", "tmpfs", "-o", "size=24m", "tmpfs"], &small) else {
-        eprintln!("skipped: a small file system takes root");
+        skipped("a small file system takes root");
         return;
     };
     shell.done("kenning --db small/kenning.db put entities --key first '{\"kept\": true}'");
@@ -137,4 +137,10 @@ fn what_is_no_text_is_no_argument() {
     let shell = Shell::new();
     let said = shell.refused(2, r#"kenning --format json get entities "$(printf '\377')""#);
     assert!(said.contains(r#""kind":"Invalid","code":"UTF8_MALFORMED""#), "{said}");
+}
+
+/// Says so even where the output of a test that passes is not shown.
+fn skipped(why: &str) {
+    let line = format!("skipped: {why}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }

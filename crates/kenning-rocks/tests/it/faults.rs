@@ -92,8 +92,10 @@ fn survives(calls: &[Call], nth: u64, action: Action) -> bool {
     let mut workload = Workload::new(9);
     let plan = Plan { nth, action, ..Plan::count(temp.path(), calls) };
     let armed = syscalls::arm(plan);
+    let t = std::time::Instant::now();
     let result = run(temp.path(), &mut workload);
     let fired = armed.fired() > 0;
+    eprintln!("T run {nth} {:?} {result:?}", t.elapsed());
     drop(armed);
     let when = format!("call {nth}, which gave {result:?}");
     let store = RocksStore::open(&temp.path().join("db"), SETTINGS, Create::IfMissing);
@@ -102,6 +104,8 @@ fn survives(calls: &[Call], nth: u64, action: Action) -> bool {
     assert_eq!(block_on(store.verify()).unwrap(), [], "{when}");
     workload.commit(&*store, Durability::Strict).unwrap();
     workload.check_all(&*store);
+    drop(store);
+    eprintln!("T all {nth} {:?}", t.elapsed());
     fired
 }
 
@@ -136,10 +140,16 @@ fn a_disk_that_is_really_full_is_told_and_lived_through() {
     };
     let path = disk.path().join("db");
     let mut store = RocksStore::open(&path, SETTINGS, Create::New).unwrap();
-    let value = vec![7; 100_000];
+    let mut chance = 7u64;
     let mut acknowledged = 0;
     let error = loop {
-        let noise: Vec<u8> = value.iter().enumerate().map(|(at, _)| (at * at >> 3) as u8).collect();
+        let byte = || {
+            chance ^= chance << 13;
+            chance ^= chance >> 7;
+            chance ^= chance << 17;
+            chance as u8
+        };
+        let noise: Vec<u8> = std::iter::repeat_with(byte).take(100_000).collect();
         let key = [&[0x10][..], &u64::to_be_bytes(acknowledged)].concat();
         match put(&*store, &key, &noise, Durability::Strict) {
             Ok(()) => acknowledged += 1,

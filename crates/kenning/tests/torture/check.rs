@@ -1,0 +1,228 @@
+//! What was acknowledged against what is there.
+//!
+//! The log is the order of what happened. Each transaction in it must be one that a child intended,
+//! whole; each that was acknowledged must be in it, under its version; none that was refused may
+//! be. The plain model applies the intentions in that order, and everything that the database
+//! shows, now and at random versions of the past, must be what the model says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use kenning::{At, Change, Database, LogRow, Options, TransactionId};
+use kenning_store::block_on;
+
+use crate::chance::{Chance, Check, Failure, ensure};
+use crate::compare::{SHAPES, Versions, same_answer, same_history, same_records};
+use crate::ledger::{Intent, Ledger};
+use crate::plain::{Op, Plain, State, Who};
+
+/// Opens the database at `path` again and checks everything.
+pub(crate) fn check(path: &Path, ledger: &Ledger, chance: &mut Chance) -> Check {
+    block_on(async {
+        let url = path.display().to_string();
+        let db = match kenning::open_with(&url, Options::default()).await {
+            Ok(db) => db,
+            Err(error) => return Err(Failure(format!("it does not open again: {error}"))),
+        };
+        check_open(&db, ledger, chance).await?;
+        db.close().await?;
+        Ok(())
+    })
+}
+
+/// Checks an open database.
+pub(crate) async fn check_open(db: &Database, ledger: &Ledger, chance: &mut Chance) -> Check {
+    for finding in db.verify().await? {
+        ensure!(false, "verify found {}: {}", finding.code, finding.message);
+    }
+    let rows = whole_log(db).await?;
+    let landed = landed(&rows, ledger)?;
+    check_outcomes(db, &rows, ledger, &landed).await?;
+    let plain = replay(&rows, ledger, &landed)?;
+    compare(db, &plain, &landed, chance).await
+}
+
+async fn whole_log(db: &Database) -> Check<Vec<LogRow>> {
+    let mut rows: Vec<LogRow> = Vec::new();
+    loop {
+        let after = rows.last().map_or(0, |row| row.version);
+        let more = db.log(after, 500).await?;
+        if more.is_empty() {
+            break;
+        }
+        rows.extend(more);
+    }
+    for pair in rows.windows(2) {
+        let [before, after] = pair else { unreachable!("a window has two rows") };
+        ensure!(before.version < after.version, "version {} comes again", after.version);
+        ensure!(after.previous == before.version, "the log has a gap before {}", after.version);
+        ensure!(before.instant <= after.instant, "the instant goes back at {}", after.version);
+    }
+    Ok(rows)
+}
+
+/// Which intention each version is.
+fn landed(rows: &[LogRow], ledger: &Ledger) -> Check<BTreeMap<u64, String>> {
+    let mut landed = BTreeMap::new();
+    let mut once = BTreeSet::new();
+    for row in rows {
+        let id = row.transaction.to_string();
+        let name = match ledger.intents.contains_key(&id) {
+            true => Some(id),
+            false => stamp(row).filter(|name| ledger.intents.contains_key(name)),
+        };
+        match name {
+            Some(name) => {
+                ensure!(once.insert(name.clone()), "{name} landed twice");
+                landed.insert(row.version, name);
+            }
+            None => {
+                let strange = row.changes.iter().find(|change| !is_of_the_house(change));
+                ensure!(strange.is_none(), "nobody intended version {}: {row:?}", row.version);
+            }
+        }
+    }
+    for (name, intent) in &ledger.intents {
+        let version = landed.iter().find(|(_, known)| *known == name).map(|(version, _)| *version);
+        check_fate(name, intent, version)?;
+    }
+    Ok(landed)
+}
+
+fn check_fate(name: &str, intent: &Intent, landed: Option<u64>) -> Check {
+    if let Some(version) = intent.acknowledged {
+        ensure!(landed.is_some(), "{name} was acknowledged as {version} and is lost");
+        ensure!(landed == Some(version), "{name} was acknowledged as {version}, is {landed:?}");
+    }
+    ensure!(!intent.refused || landed.is_none(), "{name} was refused and is there as {landed:?}");
+    if let Some(outcome) = intent.outcome {
+        ensure!(outcome == landed, "the outcome of {name} was {outcome:?}, it is {landed:?}");
+    }
+    Ok(())
+}
+
+/// A change that the database makes itself: tables, and links that the sweeper removes.
+fn is_of_the_house(change: &Change) -> bool {
+    change.table.starts_with('_') || (change.table == "links" && change.after.is_none())
+}
+
+/// The stamp of a one-verb write.
+fn stamp(row: &LogRow) -> Option<String> {
+    let stamps = row.changes.iter().filter_map(|change| change.after.as_ref()?["stamp"].as_u64());
+    stamps.map(|stamp| format!("s{stamp}")).next()
+}
+
+async fn check_outcomes(
+    db: &Database,
+    rows: &[LogRow],
+    ledger: &Ledger,
+    landed: &BTreeMap<u64, String>,
+) -> Check {
+    for row in rows {
+        let outcome = db.outcome(row.transaction).await?;
+        let right = outcome == Some(row.version);
+        ensure!(right, "the outcome of version {} is {outcome:?}", row.version);
+    }
+    let there: BTreeSet<&String> = landed.values().collect();
+    for name in ledger.intents.keys().filter(|name| !there.contains(name)) {
+        if let Ok(id) = name.parse::<TransactionId>() {
+            let outcome = db.outcome(id).await?;
+            ensure!(outcome.is_none(), "{name} is not there and its outcome is {outcome:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Applies the intentions in the order of the log.
+fn replay(rows: &[LogRow], ledger: &Ledger, landed: &BTreeMap<u64, String>) -> Check<Plain> {
+    let mut plain = Plain::new(SHAPES);
+    let mut state = plain.last();
+    for row in rows {
+        let Some(name) = landed.get(&row.version) else { continue };
+        let intent = &ledger.intents[name];
+        let mut changes = row.changes.iter();
+        for (op, said) in &intent.ops {
+            check_count(op, &state)?;
+            let done = state.apply(op, row.version);
+            let there = done.map_err(|code| Failure(format!("{name}: {op:?} was {code}")))?;
+            ensure!(said.is_none_or(|said| said == there), "{name}: {op:?} found {said:?}");
+            let idle = !there && matches!(op, Op::Delete { .. } | Op::Unlink { .. });
+            if !idle {
+                let change = changes.next();
+                ensure!(change.is_some(), "{name} is torn: {op:?} is not in the log");
+                check_change(op, change.expect("it was checked a line above"), &state)?;
+            }
+        }
+        ensure!(changes.next().is_none(), "{name} has more changes than it made");
+        plain.push(row.version, state.clone());
+    }
+    Ok(plain)
+}
+
+/// A counter goes up by one: whoever read it must have read the last value.
+fn check_count(op: &Op, state: &State) -> Check {
+    if let Op::Put { properties, .. } = op
+        && let Some(count) = properties["count"].as_u64()
+    {
+        let name = properties["name"].as_str().unwrap_or_default();
+        let row = state.rows.get(&Who::keyed("entities", name));
+        let before = row.and_then(|row| row.properties["count"].as_u64()).unwrap_or(0);
+        ensure!(count == before + 1, "{name} went from {before} to {count}: an update is lost");
+    }
+    Ok(())
+}
+
+/// The log says of a record what the model says.
+fn check_change(op: &Op, change: &Change, state: &State) -> Check {
+    let table = match op {
+        Op::Put { table, .. } | Op::Update { table, .. } | Op::Delete { table, .. } => table,
+        Op::Link { .. } | Op::Unlink { .. } => "links",
+    };
+    ensure!(change.table == *table, "{op:?} is in the log as a change of {}", change.table);
+    let gone = matches!(op, Op::Delete { .. } | Op::Unlink { .. });
+    ensure!(change.after.is_none() == gone, "{op:?} is in the log as {change:?}");
+    if let (Op::Put { .. } | Op::Update { .. }, Some(after)) = (op, &change.after) {
+        let same = state.of_table(table).any(|row| row.properties == *after);
+        ensure!(same, "{op:?} is in the log as {after}");
+    }
+    Ok(())
+}
+
+async fn compare(
+    db: &Database,
+    plain: &Plain,
+    landed: &BTreeMap<u64, String>,
+    chance: &mut Chance,
+) -> Check {
+    let view = db.view()?;
+    let state = plain.last();
+    same_records(&view, &state, Versions::Compare).await?;
+    for _ in 0..10 {
+        same_answer(&view, &state, Versions::Compare, chance).await?;
+    }
+    let versions: Vec<u64> = landed.keys().copied().collect();
+    if versions.is_empty() {
+        return Ok(());
+    }
+    for _ in 0..3 {
+        let version = *chance.pick(&versions);
+        let past = async {
+            let (view, state) = (db.as_of(At::Version(version)).await?, plain.at(version));
+            same_records(&view, &state, Versions::Compare).await?;
+            for _ in 0..5 {
+                same_answer(&view, &state, Versions::Compare, chance).await?;
+            }
+            let everybody = plain.everybody();
+            if !everybody.is_empty() {
+                let who = chance.pick(&everybody);
+                same_history(&view, plain, who, version).await?;
+            }
+            for finding in db.verify_as_of(version).await? {
+                ensure!(false, "verify found {}: {}", finding.code, finding.message);
+            }
+            Ok(())
+        };
+        past.await.map_err(|failure: Failure| failure.at(format!("as of {version}")))?;
+    }
+    Ok(())
+}

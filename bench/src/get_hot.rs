@@ -40,6 +40,9 @@ pub(crate) fn run(scope: &Scope) -> Result<Vec<Measure>> {
         (0..gets).map(|_| chance.below(people.len())).collect::<Vec<_>>()
     };
     let ours = Hot { database: &database, ids: &ids };
+    // A record enters the cache when it is missed for the second time; each round reads all again.
+    ours.contents()?;
+    ours.contents()?;
     let gets = scope.size(20_000, 2_000_000);
     let orders = [order(1, gets), order(2, gets)];
     let mut measures = race(
@@ -109,7 +112,7 @@ impl Hot<'_> {
         Ok(Outcome::new([order.len() as f64 / seconds], contents))
     }
 
-    /// Reads every record once, which also brings it into the cache.
+    /// Reads every record once.
     fn contents(&self) -> Result<u64> {
         let mut sum = 0_u64;
         for id in self.ids {

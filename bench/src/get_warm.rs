@@ -39,7 +39,7 @@ pub(crate) fn run(scope: &Scope) -> Result<Vec<Measure>> {
     let raw = |orders: &[usize]| {
         let get = |idx: usize| {
             let value = rocks.database().get_pinned_cf(rocks.records(), &keys[idx])?;
-            Ok(value.ok_or("the raw engine lost a record")?)
+            Result::Ok(value.ok_or("the raw engine lost a record")?)
         };
         measure(orders, |idx| Ok(black_box(get(idx)?.len())), |idx| Ok(sum(&get(idx)?)))
     };
@@ -101,7 +101,7 @@ impl Opened {
     fn measure(&self, order: &[usize]) -> Result<Outcome> {
         let get = |idx: usize| {
             let record = self.database.get_encoded(ours::TABLE, self.ids[idx])?;
-            Ok(record.ok_or("a record is missing")?)
+            Result::Ok(record.ok_or("a record is missing")?)
         };
         let used = |idx| Ok(black_box(get(idx)?.bytes().len()));
         measure(order, used, |idx| Ok(sum(get(idx)?.bytes())))

@@ -310,10 +310,6 @@ impl Latencies {
         done
     }
 
-    pub(crate) fn append(&mut self, mut other: Latencies) {
-        self.0.append(&mut other.0);
-    }
-
     /// The time that `percent` of the calls did not exceed, in microseconds.
     pub(crate) fn percentile(&mut self, percent: usize) -> f64 {
         self.0.sort_unstable();

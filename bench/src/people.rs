@@ -94,10 +94,6 @@ impl Person {
     pub(crate) fn draft(&self) -> Draft {
         self.json().into()
     }
-
-    pub(crate) fn hash(&self) -> u64 {
-        hash(&self.name, &self.team, self.score, &self.about)
-    }
 }
 
 /// What a person says, whichever engine says it. Sums of it do not depend on order.

@@ -21,7 +21,6 @@ const STORE: &str = "store";
 /// An open RocksDB.
 pub(crate) struct Rocks {
     database: DB,
-    path: PathBuf,
 }
 
 impl Rocks {
@@ -38,17 +37,12 @@ impl Rocks {
         let cache = Cache::new_hyper_clock_cache(cache_bytes, 0);
         let (options, families) = Options::load_latest(&path, Env::new()?, false, cache)?;
         let database = DB::open_cf_descriptors(&options, &path, families)?;
-        Ok(Rocks { database, path })
+        Ok(Rocks { database })
     }
 
     /// The folder that `create` made in `folder`.
     pub(crate) fn made(folder: &Path) -> PathBuf {
         folder.join("raw")
-    }
-
-    /// Where its files are.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Writes the pairs of a batch of Kenning's.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::Result;
 use crate::people::{Person, hash};
@@ -76,42 +76,57 @@ pub(crate) fn insert_all(connection: &Connection, people: &[Person]) -> Result<(
     Ok(connection.execute_batch("COMMIT")?)
 }
 
+/// A person as a row has it.
+pub(crate) struct Found {
+    name: String,
+    team: String,
+    score: i64,
+    _city: String,
+    about: String,
+}
+
 /// Hash of all that there is.
 pub(crate) fn contents(connection: &Connection) -> Result<u64> {
-    sum(connection, &format!("SELECT {COLUMNS} FROM people"), [])
+    Ok(hash_all(&ask(connection, &format!("SELECT {COLUMNS} FROM people"), [])?))
 }
 
-/// Reads the people of a team.
-pub(crate) fn of_team(connection: &Connection, team: &str) -> Result<u64> {
-    sum(connection, &format!("SELECT {COLUMNS} FROM people WHERE team = ?"), [team])
+/// The people of a team.
+pub(crate) fn of_team(connection: &Connection, team: &str) -> Result<Vec<Found>> {
+    ask(connection, &format!("SELECT {COLUMNS} FROM people WHERE team = ?"), [team])
 }
 
-/// Reads the people with a score of at least `from` and less than `until`.
-pub(crate) fn of_scores(connection: &Connection, from: i64, until: i64) -> Result<u64> {
+/// The people with a score of at least `from` and less than `until`.
+pub(crate) fn of_scores(connection: &Connection, from: i64, until: i64) -> Result<Vec<Found>> {
     let question = format!("SELECT {COLUMNS} FROM people WHERE score >= ? AND score < ?");
-    sum(connection, &question, [from, until])
+    ask(connection, &question, [from, until])
 }
 
-/// Reads one person.
-pub(crate) fn by_id(connection: &Connection, id: &[u8; 16]) -> Result<Option<u64>> {
-    let question = format!("SELECT {COLUMNS} FROM people WHERE id = ?");
-    let mut statement = connection.prepare_cached(&question)?;
-    Ok(statement.query_row([id], hash_row).optional()?)
+/// What they say.
+pub(crate) fn hash_all(people: &[Found]) -> u64 {
+    let hashes = people.iter().map(|found| {
+        let Found { name, team, score, about, .. } = found;
+        hash(name, team, *score, about)
+    });
+    hashes.fold(0, u64::wrapping_add)
 }
 
-fn sum(connection: &Connection, question: &str, given: impl rusqlite::Params) -> Result<u64> {
+fn ask(
+    connection: &Connection,
+    question: &str,
+    given: impl rusqlite::Params,
+) -> Result<Vec<Found>> {
     let mut statement = connection.prepare_cached(question)?;
-    let mut rows = statement.query(given)?;
-    let mut sum = 0_u64;
-    while let Some(row) = rows.next()? {
-        sum = sum.wrapping_add(hash_row(row)?);
-    }
-    Ok(sum)
+    let rows = statement.query_map(given, found)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Takes every column, as a user would.
-fn hash_row(row: &Row<'_>) -> rusqlite::Result<u64> {
-    let (name, team, score): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    let (_city, about): (String, String) = (row.get(3)?, row.get(4)?);
-    Ok(hash(&name, &team, score, &about))
+fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
+    Ok(Found {
+        name: row.get(0)?,
+        team: row.get(1)?,
+        score: row.get(2)?,
+        _city: row.get(3)?,
+        about: row.get(4)?,
+    })
 }

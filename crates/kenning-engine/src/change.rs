@@ -193,7 +193,7 @@ impl Transaction {
             return Ok(Target { id, key: Some(key), before, fresh: false });
         };
         let before = self.record_bytes(table.number, id).await?;
-        let known = before.as_ref().map(|bytes| stored_key(bytes)).transpose()?.flatten();
+        let known = before.as_ref().map(stored_key).transpose()?.flatten();
         match (&known, &key) {
             (Some(old), Some(new)) if normalize(old)? != normalize(new)? => {
                 return Err(Error::invalid(

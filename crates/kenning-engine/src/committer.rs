@@ -92,9 +92,12 @@ impl Queue {
         self.bell.notify_one();
     }
 
-    /// The next group. `Idle` after `idle` without one, `Closed` when nothing will come any more.
+    /// The next group. `Idle` when `idle` is over, `Closed` when nothing will come any more.
     fn take(&self, idle: Option<Duration>) -> Next {
         let mut waiting = self.waiting.lock().expect("no holder of this lock panics");
+        if idle == Some(Duration::ZERO) {
+            return Next::Idle;
+        }
         while waiting.requests.is_empty() {
             if waiting.closed {
                 return Next::Closed;
@@ -143,8 +146,8 @@ pub(crate) struct Committer {
     window: Window,
     /// What each tenant's next log entry refers to.
     previous: HashMap<TenantNo, Previous>,
-    /// Whether the last commit was not synced.
-    behind: bool,
+    /// Since when the disk lacks commits that were answered.
+    behind_since: Option<u64>,
 }
 
 /// The last version of a tenant, and the last one that changed a schema.
@@ -179,27 +182,32 @@ type Sender = oneshot::Sender<Result<Committed>>;
 impl Committer {
     pub(crate) fn new(shared: Arc<Shared>, store: Arc<dyn Store>) -> Self {
         let window = Window::new(shared.version(), shared.settings.window_keys_max);
-        Committer { shared, store, window, previous: HashMap::new(), behind: false }
+        Committer { shared, store, window, previous: HashMap::new(), behind_since: None }
     }
 
     /// Commits until the database is closed.
     pub(crate) fn run(mut self) {
-        let sync_ms = Duration::from_millis(self.shared.settings.sync_ms.max(1));
         loop {
-            let step = match self.shared.queue.take(self.behind.then_some(sync_ms)) {
+            let step = match self.shared.queue.take(self.sync_due()) {
                 Next::Group(requests) => self.commit(requests),
                 Next::Idle => self.sync(),
                 Next::Closed => {
                     // The last relaxed commits are worth a sync; if it fails nobody waits for it.
-                    let _ = self.behind && self.sync().is_err();
-                    return self.shared.close(None);
+                    let _ = self.behind_since.is_some() && self.sync().is_err();
+                    return;
                 }
             };
             if let Err(error) = step {
-                self.shared.close(Some(error));
-                return self.refuse_waiting();
+                return self.shared.close(Some(error));
             }
         }
+    }
+
+    /// How long the disk may stay behind; `None` if it is not.
+    fn sync_due(&self) -> Option<Duration> {
+        let since = self.behind_since?;
+        let late = self.shared.world.now_ms().saturating_sub(since);
+        Some(Duration::from_millis(self.shared.settings.sync_ms.saturating_sub(late)))
     }
 
     fn refuse_waiting(&self) {
@@ -211,7 +219,7 @@ impl Committer {
     }
 
     fn sync(&mut self) -> Result<()> {
-        self.behind = false;
+        self.behind_since = None;
         block_on(self.store.commit(Batch::new(), Durability::Strict))
     }
 
@@ -266,7 +274,12 @@ impl Committer {
     }
 
     /// Whether the transaction may land; its answer, if it landed before.
-    fn judge(&mut self, head: &Head, group: &Group, request: &Request) -> Result<Option<Committed>> {
+    fn judge(
+        &mut self,
+        head: &Head,
+        group: &Group,
+        request: &Request,
+    ) -> Result<Option<Committed>> {
         if request.id_given && !self.has(Bug::ReplayTwice) {
             if let Some(reply) = group.replies.iter().find(|reply| reply.id == request.id) {
                 return Ok(Some(reply.answer));
@@ -369,7 +382,12 @@ impl Committer {
                 return Err(error);
             }
         };
-        self.behind = asked == Durability::Relaxed && !skip;
+        self.behind_since = match asked {
+            Durability::Relaxed if !skip => {
+                self.behind_since.or_else(|| Some(self.shared.world.now_ms()))
+            }
+            Durability::Relaxed | Durability::Strict => None,
+        };
         if !self.has(Bug::StaleCache) {
             marks.iter().for_each(|(key, version)| self.shared.cache.mark(key, *version));
         }
@@ -386,6 +404,14 @@ impl Committer {
 
     fn has(&self, bug: Bug) -> bool {
         self.shared.settings.has(bug)
+    }
+}
+
+impl Drop for Committer {
+    /// However the thread ends, nobody waits for it any more.
+    fn drop(&mut self) {
+        self.shared.close(None);
+        self.refuse_waiting();
     }
 }
 

@@ -134,6 +134,12 @@ impl From<Json> for Draft {
 }
 
 impl Record {
+    /// Whether it is valid at `instant`; its validity is half-open.
+    pub fn is_valid_at(&self, instant: i64) -> bool {
+        self.valid_from.is_none_or(|from| from <= instant)
+            && self.valid_until.is_none_or(|until| instant < until)
+    }
+
     /// The record as every door shows it; instants are texts.
     pub fn to_json(&self) -> Json {
         let mut object = serde_json::Map::new();

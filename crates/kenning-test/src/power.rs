@@ -10,6 +10,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
 
@@ -19,6 +20,7 @@ use crate::raw;
 pub struct PowerDisk {
     folder: TempDir,
     mount: PathBuf,
+    cut: AtomicBool,
 }
 
 /// How it is mounted.
@@ -39,7 +41,7 @@ impl PowerDisk {
         let folder =
             tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
         let mount = folder.path().join("mount");
-        let disk = PowerDisk { folder, mount };
+        let disk = PowerDisk { folder, mount, cut: AtomicBool::new(false) };
         std::fs::create_dir(&disk.mount).map_err(|error| format!("no mount point: {error}"))?;
         File::create(disk.image())
             .and_then(|image| image.set_len(size_bytes))
@@ -56,16 +58,28 @@ impl PowerDisk {
     }
 
     /// Cuts the power. Every later call on an open file fails.
+    ///
+    /// A call that is under way may still be answered, even a sync that has reached nothing: the
+    /// kernel was not made to live through this. So an answer counts only if
+    /// [`PowerDisk::is_cut`] is false when it has come. (Behind a real cut nobody gets one.)
     pub fn cut(&self) -> Result<(), String> {
+        self.cut.store(true, Ordering::SeqCst);
         File::open(&self.mount)
             .and_then(|root| raw::shut_down(&root))
             .map_err(|error| format!("the power cannot be cut: {error}"))
     }
 
+    /// Whether the power is being cut, or is off.
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::SeqCst)
+    }
+
     /// Mounts the disk again, as it is after the power came back. Nobody may have a file open.
     pub fn remount(&self, access: Access) -> Result<(), String> {
         run(Command::new("umount").arg(&self.mount))?;
-        self.mount(access)
+        self.mount(access)?;
+        self.cut.store(false, Ordering::SeqCst);
+        Ok(())
     }
 
     fn mount(&self, access: Access) -> Result<(), String> {

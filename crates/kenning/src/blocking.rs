@@ -513,6 +513,7 @@ impl Follower {
     }
 
     /// The next transaction, waiting until there is one.
+    #[expect(clippy::should_implement_trait, reason = "it has no end, and each step may fail")]
     pub fn next(&mut self) -> Result<LogRow> {
         block_on(self.0.next())
     }

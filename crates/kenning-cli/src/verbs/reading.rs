@@ -61,10 +61,7 @@ pub(super) fn history(
     Ok(Outcome::found(list.end()? > 0))
 }
 
-/// Whether the record holds at an instant, if one is asked for. Its validity is half-open.
+/// Whether the record holds at an instant, if one is asked for.
 fn holds(record: &Record, valid_at: Option<i64>) -> bool {
-    valid_at.is_none_or(|at| {
-        record.valid_from.is_none_or(|from| from <= at)
-            && record.valid_until.is_none_or(|until| at < until)
-    })
+    valid_at.is_none_or(|instant| record.is_valid_at(instant))
 }

@@ -32,8 +32,22 @@ impl Workload {
         self.seed % below
     }
 
-    /// Tries one commit that touches several column families.
+    /// Tries one commit, and believes the answer.
     pub(crate) fn commit(&mut self, store: &dyn Store, durability: Durability) -> Result<()> {
+        self.attempt(store, durability)?;
+        if durability == Durability::Strict {
+            self.believe();
+        }
+        Ok(())
+    }
+
+    /// Takes every commit so far for durable.
+    pub(crate) fn believe(&mut self) {
+        self.durable = self.tried();
+    }
+
+    /// Tries one commit that touches several column families.
+    pub(crate) fn attempt(&mut self, store: &dyn Store, durability: Durability) -> Result<()> {
         let mut batch = Batch::new();
         let mut state = self.states.last().expect("there is the first").clone();
         let number = self.states.len() as u64;
@@ -52,17 +66,13 @@ impl Workload {
         }
         // Before it is tried: whatever comes of it, it may be there afterwards.
         self.states.push(state);
-        block_on(store.commit(batch, durability))?;
-        if durability == Durability::Strict {
-            self.durable = self.tried();
-        }
-        Ok(())
+        block_on(store.commit(batch, durability))
     }
 
     /// Makes every commit so far durable.
     pub(crate) fn sync(&mut self, store: &dyn Store) -> Result<()> {
         block_on(store.commit(Batch::new(), Durability::Strict))?;
-        self.durable = self.tried();
+        self.believe();
         Ok(())
     }
 

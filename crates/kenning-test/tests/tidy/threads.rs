@@ -6,8 +6,8 @@ use crate::source::{Finding, Source, assert_found, assert_none, checkout, is_wor
 /// The one place that starts threads, for everyone.
 const WORLD: &str = "crates/kenning/src/world.rs";
 
-/// Starts threads as a test likes.
-const FREE: &str = "crates/kenning-test/";
+/// Start threads as tests and measurements like.
+const FREE: [&str; 2] = ["crates/kenning-test/", "bench/"];
 
 fn threads(sources: &[Source]) -> Vec<Finding> {
     let page = sources.iter().find(|source| source.path == "ARCHITECTURE.md");
@@ -26,7 +26,9 @@ fn threads(sources: &[Source]) -> Vec<Finding> {
 }
 
 fn is_watched(source: &Source) -> bool {
-    source.path.contains("/src/") && source.path != WORLD && !source.path.starts_with(FREE)
+    source.path.contains("/src/")
+        && source.path != WORLD
+        && !FREE.iter().any(|free| source.path.starts_with(free))
 }
 
 /// What is wrong with the name in the arguments at `at`.

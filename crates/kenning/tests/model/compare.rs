@@ -19,7 +19,7 @@ pub(crate) const SHAPES: &[Shape] = &[
 pub(crate) const CITIES: &[&str] = &["Aachen", "Aalen", "Bern", "Chur", "\u{e4}rger\u{0}"];
 const KINDS: &[&str] = &["knows", "likes", "leads"];
 
-/// Makes the tables that are not there from the start.
+/// Makes the tables that are not there from the start; a crash may have come in between.
 pub(crate) async fn create_tables(db: &Database) -> Result<()> {
     let people = json!({
         "properties": {"age": {"type": "integer"}},
@@ -28,8 +28,14 @@ pub(crate) async fn create_tables(db: &Database) -> Result<()> {
             "unique": ["email", ["badge", "site"]],
         },
     });
-    db.create_table("people", people).await?;
-    db.create_table("tasks", json!({"x-kenning": {"key": "code", "indexed": ["owner"]}})).await
+    let tasks = json!({"x-kenning": {"key": "code", "indexed": ["owner"]}});
+    for (name, schema) in [("people", people), ("tasks", tasks)] {
+        match db.create_table(name, schema).await {
+            Err(error) if error.code() != "TABLE_EXISTS" => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// A key in one of its spellings.

@@ -99,6 +99,8 @@ pub(crate) struct State {
     arrows: BTreeMap<(Who, String, Who), Arrow>,
     /// Ids of records with keys, as the engine told them.
     ids: BTreeMap<(String, Id), Who>,
+    /// Whose record was written or deleted last.
+    pub(crate) touched: Option<Who>,
 }
 
 /// A neighbor: the type of the link, whether it goes out, and who is there.
@@ -187,6 +189,7 @@ impl State {
                 self.shape(table)?;
                 let Some(who) = self.resolve_in(table, reference)? else { return Ok(false) };
                 let Some(row) = self.rows.remove(&who) else { return Ok(false) };
+                self.touched = Some(who.clone());
                 self.deaths.insert(who, row.birth);
                 Ok(true)
             }
@@ -281,6 +284,7 @@ impl State {
                 return Err("UNIQUE_TAKEN");
             }
         }
+        self.touched = Some(row.who.clone());
         Ok(self.rows.insert(row.who.clone(), Arc::new(row)).is_some())
     }
 

@@ -230,20 +230,7 @@ impl Child {
 
     fn open_and_work(&self) -> kenning::Result<()> {
         let db = self.open()?;
-        // A crash may have come between two tables.
-        for attempt in 0..2 {
-            match block_on(create_tables(&db)) {
-                Err(error) if error.code() == "TABLE_EXISTS" && attempt == 0 => {
-                    let tasks = json!({"x-kenning": {"key": "code", "indexed": ["owner"]}});
-                    match block_on(db.create_table("tasks", tasks)) {
-                        Err(error) if error.code() != "TABLE_EXISTS" => return Err(error),
-                        Ok(()) | Err(_) => break,
-                    }
-                }
-                Err(error) => return Err(error),
-                Ok(()) => break,
-            }
-        }
+        block_on(create_tables(&db))?;
         self.say(&json!({"ready": true}));
         std::thread::scope(|scope| {
             for thread in 0..self.work.threads {

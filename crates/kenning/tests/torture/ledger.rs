@@ -140,6 +140,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Kills it. What it said stays to be heard.
+    pub(crate) fn kill(&mut self) -> Check {
+        Ok(self.process.kill()?)
+    }
+
     /// Kills it and waits for its end.
     pub(crate) fn end(&mut self) -> Check {
         // It may have ended by itself.

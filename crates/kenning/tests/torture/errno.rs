@@ -1,0 +1,70 @@
+//! Calls of the operating system that fail: the disk does not answer, or is full.
+//!
+//! A commit that meets one is `Closed OUTCOME_UNKNOWN` and the database closes itself, which the
+//! child checks; opened again, it has all that was acknowledged, and `outcome` tells what became of
+//! the commit that failed.
+
+use std::path::Path;
+
+use kenning::Bug;
+use kenning_test::syscalls::{Call, EIO, ENOSPC};
+
+use crate::chance::{Chance, Check, Failure, ensure};
+use crate::check::check;
+use crate::child::{Fault, What, Work, call_name};
+use crate::ledger::Ledger;
+use crate::{Ended, Torture};
+
+const ROUNDS: u64 = 60;
+const THREADS: u64 = 1;
+/// The short form fails every so many calls.
+const STEP_SHORT: usize = 5;
+
+pub(crate) fn run(torture: &Torture) -> Result<Ended, Failure> {
+    let step = if torture.long { 1 } else { STEP_SHORT };
+    let kinds: &[Call] = if torture.long { &Call::ALL } else { &[Call::Sync, Call::Write] };
+    let (mut failed, mut unknown, mut calls) = (0, 0, 0);
+    for call in kinds {
+        let n = count(*call, torture.seed)?;
+        calls += n;
+        for errno in [EIO, ENOSPC] {
+            for nth in (1..=n).step_by(step) {
+                failed += 1;
+                unknown += fail(*call, nth, errno, torture.seed, None)?;
+            }
+        }
+    }
+    ensure!(unknown > 0, "{failed} failing calls made no outcome unknown: nothing was tested");
+    Ok(Ended::Passed(format!("{failed} failures of {calls} calls, {unknown} unknown outcomes")))
+}
+
+fn work(path: &Path, seed: u64, fault: Fault, bug: Option<Bug>) -> Work {
+    let (seed, path) = (seed % 1_000_000, path.to_owned());
+    Work { path, seed, threads: THREADS, rounds: ROUNDS, fault, bug }
+}
+
+/// How many calls the workload makes.
+pub(crate) fn count(call: Call, seed: u64) -> Check<u64> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("db");
+    let mut ledger = Ledger::default();
+    ledger.run(&work(&path, seed, Fault::Count(call), None), || Ok(()))?;
+    check(&path, &ledger, &mut Chance::new(seed))?;
+    Ok(ledger.seen)
+}
+
+/// Fails one call; says how many outcomes were unknown.
+pub(crate) fn fail(call: Call, nth: u64, errno: i32, seed: u64, bug: Option<Bug>) -> Check<u64> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("db");
+    let mut ledger = Ledger::default();
+    let fault = Fault::At(call, nth, What::Errno(errno));
+    let failed = || -> Check<u64> {
+        ledger.run(&work(&path, seed, fault, bug), || Ok(()))?;
+        ensure!(ledger.ended, "the child died");
+        check(&path, &ledger, &mut Chance::new(seed ^ nth))?;
+        Ok(ledger.unknown)
+    };
+    let place = format!("errno {errno} at {} {nth}", call_name(call));
+    failed().map_err(|failure| failure.at(place))
+}

@@ -1,0 +1,88 @@
+//! Power cuts at random moments.
+//!
+//! A child works on a database on a disk whose power is cut while it runs, by whoever listens to
+//! what it acknowledges. Then the disk is mounted again, and the database must have everything that
+//! was acknowledged, nothing that was refused, and no half of anything. Several cuts come on one
+//! database, so that what was recovered is recovered again.
+
+use kenning::Bug;
+use kenning_test::power::{Access, PowerDisk};
+
+use crate::chance::{Chance, Check, Failure};
+use crate::check::check;
+use crate::child::{Fault, Work};
+use crate::ledger::Ledger;
+use crate::{Ended, Torture};
+
+const CYCLES_SHORT: u64 = 60;
+const CYCLES_LONG: u64 = 1_000;
+/// Cuts on one database.
+const CYCLES_OF_ONE: u64 = 6;
+const DISK_BYTES: u64 = 256 << 20;
+const THREADS: u64 = 4;
+
+pub(crate) fn run(torture: &Torture) -> Result<Ended, Failure> {
+    let cycles = if torture.long { CYCLES_LONG } else { CYCLES_SHORT };
+    let disk = match PowerDisk::new(DISK_BYTES) {
+        Ok(disk) => disk,
+        Err(why) => return Ok(Ended::Skipped(why)),
+    };
+    let done = cycle_through(&disk, cycles, torture.seed, None)?;
+    Ok(Ended::Passed(format!(
+        "{cycles} power cuts, {} acknowledged transactions, none lost, none torn",
+        done
+    )))
+}
+
+/// Cuts the power `cycles` times; says how many transactions were acknowledged.
+pub(crate) fn cycle_through(
+    disk: &PowerDisk,
+    cycles: u64,
+    seed: u64,
+    bug: Option<Bug>,
+) -> Check<u64> {
+    let mut ledger = Ledger::default();
+    let mut acknowledged = 0;
+    for cycle in 0..cycles {
+        let path = disk.path().join(format!("db-{}", cycle / CYCLES_OF_ONE));
+        if cycle % CYCLES_OF_ONE == 0 {
+            acknowledged += ledger.acknowledged;
+            ledger = Ledger::default();
+            if let Some(before) = (cycle / CYCLES_OF_ONE).checked_sub(1) {
+                std::fs::remove_dir_all(disk.path().join(format!("db-{before}")))?;
+            }
+        }
+        let mut chance = Chance::new(seed ^ (cycle << 40));
+        let work = Work {
+            path: path.clone(),
+            // A seed of its own for each cycle, small enough for the stamps.
+            seed: (seed % 1_000) * 10_000 + cycle,
+            threads: THREADS,
+            rounds: 1 << 20,
+            fault: Fault::None,
+            bug,
+        };
+        let cut = cut_once(disk, &work, &mut ledger, &mut chance);
+        let checked = cut.and_then(|()| check(&path, &ledger, &mut chance));
+        checked.map_err(|failure| failure.at(format!("power cut {cycle}")))?;
+    }
+    Ok(acknowledged + ledger.acknowledged)
+}
+
+/// One child, one cut.
+fn cut_once(
+    disk: &PowerDisk,
+    work: &Work,
+    ledger: &mut Ledger,
+    chance: &mut Chance,
+) -> Check {
+    let mut child = ledger.start(work)?;
+    let enough = ledger.acknowledged + chance.below(120);
+    ledger.listen(&mut child, |ledger, _| Ok(ledger.acknowledged >= enough))?;
+    disk.cut().map_err(Failure)?;
+    child.kill()?;
+    // What it had acknowledged before the cut is still in the pipe.
+    ledger.listen(&mut child, |_, _| Ok(false))?;
+    child.end()?;
+    disk.remount(Access::Write).map_err(Failure)
+}

@@ -122,7 +122,7 @@ fn now(
             Ok(Outcome::new([latencies.percentile(50), latencies.percentile(99)], sum))
         }),
         // Other teams, so that it finds no cache that the first one has warmed.
-        Contender::new("Kenning, encoded", |round| {
+        Contender::new("Kenning (encoded)", |round| {
             lookup_encoded(&database.view()?, kind, &asked(2, round))
         }),
     ];
@@ -237,7 +237,7 @@ fn past(
         format!("{name}: {live} entries and {dead} dead ones read a lookup")
     };
     let notes = [shown("now", &read[0]), shown("as of before", &read[1])];
-    let name = format!("lookup of 100 rows by {}, {versions} versions a key, p50", kind.name());
+    let name = format!("lookup of 100 rows by {}, versions a key: {versions}, p50", kind.name());
     let named = |measure: Measure| {
         let measure = Measure { what: name.clone(), better: Better::Lower, ..measure };
         notes.iter().cloned().fold(measure, Measure::note)

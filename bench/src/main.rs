@@ -94,7 +94,10 @@ fn run(arguments: &Arguments) -> Result<()> {
         let began = std::time::Instant::now();
         let measures = (bench.run)(&scope).map_err(|error| format!("{}: {error}", bench.name))?;
         eprintln!("{} took {:.1} s", bench.name, began.elapsed().as_secs_f64());
-        print!("{}", report::table(bench.name, &measures));
+        match scope.tiny {
+            true => print!("{}", report::answers(bench.name, &measures)),
+            false => print!("{}", report::table(bench.name, &measures)),
+        }
         if arguments.save {
             report::save(bench.name, &machine, scope.tiny, &measures)?;
         }

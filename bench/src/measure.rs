@@ -107,6 +107,8 @@ pub(crate) enum Goal {
 pub(crate) struct Series {
     pub(crate) engine: String,
     pub(crate) rounds: Vec<f64>,
+    /// Whether its answers were compared.
+    pub(crate) answered: bool,
 }
 
 /// One question, and what each engine took to answer it.
@@ -148,8 +150,12 @@ impl Measure {
         self.series.iter().find(|series| series.engine == engine)
     }
 
-    /// Kenning over `peer`, round by round, above 1 where Kenning is better.
+    /// Kenning over `peer`, round by round, above 1 where Kenning is better. Kenning set up in
+    /// another way is no peer.
     pub(crate) fn ratio(&self, peer: &str) -> Option<Spread> {
+        if peer.starts_with(KENNING) {
+            return None;
+        }
         let (ours, theirs) = (self.series(KENNING)?, self.series(peer)?);
         let pairs = ours.rounds.iter().zip(&theirs.rounds);
         let ratios: Vec<f64> = pairs
@@ -221,6 +227,7 @@ pub(crate) fn race(
 ) -> Result<Vec<Measure>> {
     let mut figures = vec![vec![Vec::with_capacity(rounds); contenders.len()]; quantities.len()];
     let mut hash: Option<u64> = None;
+    let mut answered = vec![false; contenders.len()];
     for round in 0..rounds {
         let mut answer = None;
         for (idx, contender) in contenders.iter_mut().enumerate() {
@@ -230,6 +237,7 @@ pub(crate) fn race(
             for (of_quantity, figure) in figures.iter_mut().zip(outcome.figures) {
                 of_quantity[idx].push(figure);
             }
+            answered[idx] = outcome.answer.is_some();
             match (answer, outcome.answer) {
                 (Some(expected), Some(other)) if expected != other => {
                     let message = format!("{engine} answers {other:016x}, not {expected:016x}");
@@ -245,10 +253,11 @@ pub(crate) fn race(
         what: quantity.what.to_owned(),
         unit: quantity.unit,
         better: quantity.better,
-        series: contenders
-            .iter()
-            .zip(figures)
-            .map(|(contender, rounds)| Series { engine: contender.engine.to_owned(), rounds })
+        series: (contenders.iter().zip(&answered).zip(figures))
+            .map(|((contender, answered), rounds)| {
+                let engine = contender.engine.to_owned();
+                Series { engine, rounds, answered: *answered }
+            })
             .collect(),
         goals: Vec::new(),
         answer: hash,

@@ -10,6 +10,19 @@ use crate::Result;
 use crate::machine::Machine;
 use crate::measure::{Better, Goal, KENNING, Measure, Spread};
 
+/// One line for each measure: with little data a figure says nothing, and only the answer counts.
+pub(crate) fn answers(bench: &str, measures: &[Measure]) -> String {
+    let mut text = String::new();
+    for Measure { what, series, answer, .. } in measures {
+        let answered = series.iter().filter(|series| series.answered);
+        let engines: Vec<_> = answered.map(|series| series.engine.as_str()).collect();
+        let answer = answer.map_or("no answer to compare".into(), |hash| format!("{hash:016x}"));
+        writeln!(text, "{bench:<9} {what:<58} {answer:<20}  {}", engines.join(", "))
+            .expect("a string takes everything");
+    }
+    text
+}
+
 /// One line for each engine, one for each goal, aligned.
 pub(crate) fn table(bench: &str, measures: &[Measure]) -> String {
     let mut text = String::new();
@@ -29,7 +42,7 @@ fn write_measure(text: &mut String, bench: &str, measure: &Measure) -> std::fmt:
         let spread = Spread::of(&series.rounds);
         let (median, range) = (number(spread.median), between(spread));
         write!(text, "  {:<30} {median:>12}  ({range})", series.engine)?;
-        if let Some(ratio) = measure.ratio(&series.engine).filter(|_| series.engine != KENNING) {
+        if let Some(ratio) = measure.ratio(&series.engine) {
             let range = format!("{:.2}-{:.2}", ratio.min, ratio.max);
             write!(text, "  {KENNING} is {:.2} x ({range}) as good", ratio.median)?;
         }
@@ -116,7 +129,7 @@ pub(crate) fn save(bench: &str, machine: &Machine, tiny: bool, measures: &[Measu
 fn measure_json(measure: &Measure) -> Json {
     let series = measure.series.iter().map(|series| {
         let Spread { median, min, max } = Spread::of(&series.rounds);
-        let ratio = measure.ratio(&series.engine).filter(|_| series.engine != KENNING);
+        let ratio = measure.ratio(&series.engine);
         json!({
             "engine": series.engine,
             "median": median,

@@ -52,9 +52,13 @@ struct Slot {
 }
 
 impl Cache {
-    pub(crate) fn new(bytes_max: usize) -> Self {
+    /// A cache for a database whose last version is `written`: what came before may have replaced
+    /// anything.
+    pub(crate) fn new(bytes_max: usize, written: u64) -> Self {
         Cache {
-            shards: (0..SHARDS).map(|_| RwLock::new(Shard::default())).collect(),
+            shards: (0..SHARDS)
+                .map(|_| RwLock::new(Shard { written, ..Shard::default() }))
+                .collect(),
             missed: (0..MISSES).map(|_| AtomicU32::new(0)).collect(),
             hasher: FixedState::default(),
             shard_bytes_max: bytes_max / SHARDS,

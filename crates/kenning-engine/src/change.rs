@@ -333,12 +333,18 @@ impl Transaction {
         Ok(id)
     }
 
-    /// Removes a link. `false` if it was not there.
+    /// Removes a link. `false` if it was not there: never made, or made for an earlier birth of one
+    /// of its ends.
     pub async fn unlink(&mut self, source: &str, kind: &str, target: &str) -> Result<bool> {
         let table = self.table_named(LINKS).await?;
         let source = self.referent_or_future(source).await?;
         let target = self.referent_or_future(target).await?;
-        self.remove(&table, Id::of_link(&source, kind, &target)).await
+        let id = Id::of_link(&source, kind, &target);
+        let Some(bytes) = self.record_bytes(number::LINKS, id).await? else { return Ok(false) };
+        let arc = LinkArc::read(RecordRef::new(entry::split(&bytes)?.1)?)?;
+        self.remove(&table, id).await?;
+        Ok(self.births(source).await? < arc.source_birth
+            && self.births(target).await? < arc.target_birth)
     }
 
     /// An end of a new link, and the birth that the link belongs to.

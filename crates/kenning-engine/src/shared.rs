@@ -87,7 +87,7 @@ impl Shared {
         settings: Settings,
         head: Head,
     ) -> Self {
-        let cache = Arc::new(Cache::new(settings.record_cache_bytes));
+        let cache = Arc::new(Cache::new(settings.record_cache_bytes, head.version));
         let version = AtomicU64::new(head.version);
         let head = Arc::new(head.with_cache(&cache));
         Shared {

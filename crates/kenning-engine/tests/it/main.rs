@@ -61,7 +61,7 @@ impl Model {
 
 fn run(marks: bool) {
     let model = Arc::new(Model {
-        cache: Cache::new(1 << 20),
+        cache: Cache::new(1 << 20, 0),
         written: Mutex::new(Vec::new()),
         published: Mutex::new(0),
         marks,
@@ -86,4 +86,17 @@ fn no_interleaving_serves_a_stale_record() {
 fn a_committer_that_does_not_mark_is_caught() {
     let caught = std::panic::catch_unwind(|| shuttle::check_random(|| run(false), ROUNDS));
     assert!(caught.is_err(), "the check above can't fail");
+}
+
+#[test]
+fn a_view_of_the_past_does_not_fill_the_cache_of_a_database_just_opened() {
+    let cache = Cache::new(1 << 20, 9);
+    for _ in 0..3 {
+        cache.insert(KEY, Bytes::from_static(b"as of version 5"), 1, 5);
+    }
+    assert_eq!(
+        cache.get(&KEY, 9),
+        None,
+        "it may have been replaced before the database was opened"
+    );
 }

@@ -396,6 +396,7 @@ async fn same_find(view: &View, state: &State, chance: &mut Chance) -> Check {
     let (filter, expected) = question(state, chance);
     let what = format!("{filter:?}");
     let (found, explain) = view.find_explained("people", filter.clone()).await?;
+    let found: Vec<Record> = found.iter().map(|found| found.record()).collect::<Result<_, _>>()?;
     let named: Vec<Who> = found.iter().map(Who::of).collect();
     let set: BTreeSet<Who> = named.iter().cloned().collect();
     ensure!(set.len() == named.len(), "{what} found somebody twice by {explain:?}");

@@ -5,6 +5,7 @@
 
 mod chance; // chance with a seed, and failures with a sentence
 mod compare; // the same questions to both
+mod place; // where the database is
 mod plain; // the plain model
 mod run; // random steps
 
@@ -13,7 +14,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 
-use run::Place;
+use place::Place;
 
 fn check(cases: u32, steps: usize, place: impl Fn() -> (Place, Option<tempfile::TempDir>)) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };

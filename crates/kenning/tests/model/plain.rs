@@ -205,7 +205,13 @@ impl State {
             }
             Op::Unlink { source, kind, target } => {
                 let (source, target) = (self.end(source)?, self.end(target)?);
-                Ok(self.arrows.remove(&(source, kind.clone(), target)).is_some())
+                let ends = (source.clone(), target.clone());
+                let arrow = self.arrows.remove(&(source, kind.clone(), target));
+                // A link of a birth that is over is gone already, cleared up or not.
+                let over = |who: &Who, birth| birth <= self.deaths.get(who).copied().unwrap_or(0);
+                Ok(arrow.is_some_and(|arrow| {
+                    !over(&ends.0, arrow.source_birth) && !over(&ends.1, arrow.target_birth)
+                }))
             }
         }
     }

@@ -1,30 +1,12 @@
 //! Random steps on an engine and on the plain model, compared after each.
 
-use std::path::PathBuf;
-
 use kenning::{At, Database, Options};
 
 use crate::chance::{Chance, Check, Failure, ensure};
 use crate::compare::{SHAPES, Versions, change, create_tables, perform_alone, perform_in};
 use crate::compare::{same_answer, same_history, same_outcome, same_records};
+use crate::place::Place;
 use crate::plain::{Op, Plain, State};
-
-/// Where the database is.
-#[derive(Clone, Debug)]
-pub(crate) enum Place {
-    Memory,
-    Folder(PathBuf),
-}
-
-impl Place {
-    pub(crate) async fn open(&self, options: &Options) -> kenning::Result<Database> {
-        let url = match self {
-            Place::Memory => "memory:".to_owned(),
-            Place::Folder(path) => path.display().to_string(),
-        };
-        kenning::open_with(&url, options.clone()).await
-    }
-}
 
 struct Run {
     place: Place,
@@ -171,7 +153,7 @@ impl Run {
 
     /// Closed and opened again, where there is something to open.
     async fn reopen(&mut self) -> Check {
-        if let Place::Folder(_) = self.place {
+        if self.place.keeps() {
             let db = self.db.take().expect("it is open between two steps");
             let before = db.version();
             db.close().await?;

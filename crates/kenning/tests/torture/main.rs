@@ -20,9 +20,11 @@ mod errno; // calls of the operating system that fail
 mod histories; // concurrent transactions, recorded
 mod isolation; // histories without anomalies
 #[path = "../laws/laws.rs"]
-#[allow(dead_code, reason = "the planted bugs need some of the laws")]
+#[allow(dead_code, reason = "only some of the laws are broken by planted bugs")]
 mod laws; // laws that a bug would break
 mod ledger; // what a child said before it died
+#[path = "../model/place.rs"]
+mod place; // where the database of a test is
 #[path = "../model/plain.rs"]
 mod plain; // the plain model
 mod planted; // bugs that must be noticed

@@ -1,0 +1,130 @@
+//! Bugs that must be noticed.
+//!
+//! Each part plants one bug in the engine and runs the smallest suite that is responsible for it.
+//! The suite must complain, and must not complain without the bug.
+
+use kenning::{Bug, Isolation, Options, Settings};
+use kenning_store::block_on;
+use kenning_test::power::PowerDisk;
+use kenning_test::syscalls::{self, Call, EIO, Plan};
+
+use crate::chance::{Chance, Check, Failure, ensure};
+use crate::cycles::Anomaly;
+use crate::place::Place;
+use crate::{Ended, Torture, errno, isolation, laws, power, run};
+
+/// The suite without the bug, then with it.
+fn noticed(bug: Bug, suite: impl Fn(Option<Bug>) -> Check) -> Result<Ended, Failure> {
+    suite(None).map_err(|failure| failure.at("without the bug"))?;
+    match suite(Some(bug)) {
+        Ok(()) => Err(Failure(format!("{bug:?} was not noticed"))),
+        Err(Failure(why)) => {
+            let short: String = why.chars().take(90).collect();
+            Ok(Ended::Passed(format!("noticed: {short}")))
+        }
+    }
+}
+
+fn options(planted: Option<Bug>) -> Options {
+    Options { settings: Settings { planted, ..Settings::default() }, ..Options::default() }
+}
+
+/// Random steps on the engine and on the plain model.
+fn model(torture: &Torture, bug: Bug) -> Result<Ended, Failure> {
+    let mut chance = Chance::new(torture.seed);
+    let steps: Vec<u64> = (0..200).map(|_| chance.next()).collect();
+    noticed(bug, |planted| block_on(run::run(&Place::Memory, &options(planted), &steps)))
+}
+
+/// A history of concurrent transactions; `anomaly` is what the bug must cause.
+fn histories(torture: &Torture, bug: Bug, anomalies: &[Anomaly]) -> Result<Ended, Failure> {
+    noticed(bug, |planted| {
+        let settings = isolation::settings(Isolation::Serializable, planted);
+        let judged = isolation::judge(settings, false, isolation::scale(3_000, torture.seed))?;
+        let found = judged.found;
+        let right = planted.is_none() || anomalies.iter().any(|anomaly| found.contains_key(anomaly));
+        if !right {
+            return Ok(());
+        }
+        ensure!(found.is_empty(), "{found:?}");
+        Ok(())
+    })
+}
+
+/// A commit that is answered has been synced since it was asked for.
+fn each_commit_syncs(planted: Option<Bug>) -> Check {
+    let folder = tempfile::tempdir()?;
+    let url = folder.path().join("db").display().to_string();
+    let db = block_on(kenning::open_with(&url, options(planted)))?;
+    let armed = syscalls::arm(Plan::count(folder.path(), &[Call::Sync]));
+    for n in 0..20 {
+        let before = armed.seen();
+        block_on(db.put("entities", kenning::json!({"name": format!("e{n}")})))?;
+        ensure!(armed.seen() > before, "commit {n} was acknowledged without a sync");
+    }
+    block_on(db.close())?;
+    Ok(())
+}
+
+pub(crate) fn skip_sync(torture: &Torture) -> Result<Ended, Failure> {
+    let counted = noticed(Bug::SkipSync, each_commit_syncs)?;
+    // As root also the way a user would notice.
+    let Ok(disk) = PowerDisk::new(256 << 20) else { return Ok(counted) };
+    match power::cycle_through(&disk, 24, torture.seed, Some(Bug::SkipSync)) {
+        Ok(_) => Err(Failure("24 power cuts did not notice that nothing is synced".into())),
+        Err(Failure(why)) => {
+            let short: String = why.chars().take(90).collect();
+            Ok(Ended::Passed(format!("noticed by its syncs, and after a power cut: {short}")))
+        }
+    }
+}
+
+pub(crate) fn ack_before_commit(torture: &Torture) -> Result<Ended, Failure> {
+    let writes = errno::count(Call::Write, torture.seed)?;
+    noticed(Bug::AckBeforeCommit, |planted| {
+        // The second half: the first is about making the database.
+        for nth in (writes / 2..writes).step_by(4) {
+            errno::fail(Call::Write, nth, EIO, torture.seed, planted)?;
+        }
+        Ok(())
+    })
+}
+
+pub(crate) fn drop_index_write(torture: &Torture) -> Result<Ended, Failure> {
+    model(torture, Bug::DropIndexWrite)
+}
+
+pub(crate) fn forget_group_conflicts(torture: &Torture) -> Result<Ended, Failure> {
+    let lost = [Anomaly::LostUpdate, Anomaly::LostWrite, Anomaly::G2, Anomaly::GSingle];
+    histories(torture, Bug::ForgetGroupConflicts, &lost)
+}
+
+pub(crate) fn stale_cache(torture: &Torture) -> Result<Ended, Failure> {
+    model(torture, Bug::StaleCache)
+}
+
+pub(crate) fn replay_twice(_: &Torture) -> Result<Ended, Failure> {
+    noticed(Bug::ReplayTwice, |planted| {
+        block_on(laws::one_id_lands_once(&Place::Memory, &options(planted)))
+    })
+}
+
+pub(crate) fn wrong_watermark(_: &Torture) -> Result<Ended, Failure> {
+    noticed(Bug::WrongWatermark, |planted| {
+        let folder = tempfile::tempdir()?;
+        let place = Place::Folder(folder.path().join("db"));
+        block_on(laws::a_follower_sees_each_change_once(&place, &options(planted)))
+    })
+}
+
+pub(crate) fn reuse_version(torture: &Torture) -> Result<Ended, Failure> {
+    histories(torture, Bug::ReuseVersion, &[Anomaly::Versions])
+}
+
+pub(crate) fn drop_history(torture: &Torture) -> Result<Ended, Failure> {
+    model(torture, Bug::DropHistory)
+}
+
+pub(crate) fn off_by_one_as_of(torture: &Torture) -> Result<Ended, Failure> {
+    model(torture, Bug::OffByOneAsOf)
+}

@@ -198,6 +198,7 @@ impl Committer {
                 }
             };
             if let Err(error) = step {
+                // A failing group has closed the database already; a failing sync has not.
                 return self.shared.close(Some(error));
             }
         }
@@ -376,6 +377,8 @@ impl Committer {
         let snapshot = match landed {
             Ok(snapshot) => snapshot,
             Err(error) => {
+                // Closed before anybody is told, so that nobody who was told can still read.
+                self.shared.close(Some(error.again()));
                 for reply in replies {
                     answer(reply.sender, Err(unknown(reply.id, &error)));
                 }

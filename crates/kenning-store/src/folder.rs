@@ -58,9 +58,21 @@ pub enum Create {
 pub struct Folder {
     path: PathBuf,
     engine: String,
-    lock: File,
+    lock: Lock,
     new: bool,
     parts: Mutex<()>,
+}
+
+/// The file `LOCK`, locked.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing would do, were it not for other threads that start programs just now: until they
+        // run, they have a copy of every open file.
+        let _ = self.0.unlock();
+    }
 }
 
 /// What a path is.
@@ -132,7 +144,10 @@ impl Folder {
         rename(&next, &self.path.join(MARKER))?;
         sync_folder(&self.path)?;
         self.write_lock("opened")?;
-        self.lock.sync_all().map_err(|error| io_error("syncing", &self.path.join(LOCK), error))?;
+        self.lock
+            .0
+            .sync_all()
+            .map_err(|error| io_error("syncing", &self.path.join(LOCK), error))?;
         self.new = false;
         Ok(())
     }
@@ -168,7 +183,10 @@ impl Folder {
     /// Makes what a new folder consists of, apart from the marker.
     fn start(&self) -> Result<()> {
         self.write_lock("making")?;
-        self.lock.sync_all().map_err(|error| io_error("syncing", &self.path.join(LOCK), error))?;
+        self.lock
+            .0
+            .sync_all()
+            .map_err(|error| io_error("syncing", &self.path.join(LOCK), error))?;
         sync_folder(&self.path)?;
         for name in [STORE, STORE_NEXT, PARTS] {
             let path = self.path.join(name);
@@ -192,6 +210,7 @@ impl Folder {
         assert_eq!(line.len(), LOCK_BYTES, "the line is as long as ever");
         let path = self.path.join(LOCK);
         self.lock
+            .0
             .write_all_at(line.as_bytes(), 0)
             .map_err(|error| io_error("writing", &path, error))
     }
@@ -442,7 +461,7 @@ fn make_folder(path: &Path) -> Result<()> {
     }
 }
 
-fn hold(path: &Path) -> Result<File> {
+fn hold(path: &Path) -> Result<Lock> {
     let lock_path = path.join(LOCK);
     let lock = OpenOptions::new()
         .read(true)
@@ -452,7 +471,7 @@ fn hold(path: &Path) -> Result<File> {
         .open(&lock_path)
         .map_err(|error| io_error("opening", &lock_path, error))?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok(Lock(lock)),
         Err(TryLockError::WouldBlock) => Err(held(path, &lock)),
         Err(TryLockError::Error(error)) => Err(io_error("locking", &lock_path, error)),
     }

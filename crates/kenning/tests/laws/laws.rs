@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use kenning::{At, Database, Draft, ErrorKind, Filter, Id, Link, Options, Record, Transaction};
+use kenning::{At, Database, Draft, Encoded, ErrorKind, Filter, Id, Link, Options, Transaction};
 use kenning::{TransactionId, Walk};
 use kenning_test::ManualWorld;
 use serde_json::json;
@@ -29,8 +29,12 @@ fn keyed(key: &str, properties: kenning::Json) -> Draft {
     Draft { key: Some(key.into()), properties, ..Draft::default() }
 }
 
-fn names(records: &[Record]) -> BTreeSet<String> {
-    records.iter().filter_map(|record| record.key.clone()).collect()
+fn names(found: &[Encoded]) -> Check<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for encoded in found {
+        names.extend(encoded.record()?.key);
+    }
+    Ok(names)
 }
 
 /// Closed and opened again, where that keeps anything.
@@ -191,7 +195,7 @@ async fn same_answers(db: &Database, filter: Filter) -> Check {
     ensure!(by.index.is_some(), "the kept index is not used for {filter:?}");
     let (built, by) = db.find_explained("built", filter.clone()).await?;
     ensure!(by.index.is_some(), "the built index is not used for {filter:?}");
-    let (kept, built) = (names(&kept), names(&built));
+    let (kept, built) = (names(&kept)?, names(&built)?);
     ensure!(kept == built, "{filter:?} kept {kept:?}, built {built:?}");
     Ok(())
 }
@@ -273,20 +277,20 @@ async fn next_birth(db: &Database) -> Check {
 /// Of two that claim one value in one group, exactly one gets it.
 pub(crate) async fn one_claimant_wins(place: &Place, options: &Options) -> Check {
     let db = place.open(options).await?;
-    db.create_table("claims", json!({"x-kenning": {"unique": ["value"]}})).await?;
+    db.create_table("seats", json!({"x-kenning": {"unique": ["value"]}})).await?;
     for value in 0..50 {
         let (mut a, mut b) = (db.begin()?, db.begin()?);
-        a.put("claims", Draft::from(json!({"value": value, "by": "a"}))).await?;
-        b.put("claims", Draft::from(json!({"value": value, "by": "b"}))).await?;
+        a.put("seats", Draft::from(json!({"value": value, "by": "a"}))).await?;
+        b.put("seats", Draft::from(json!({"value": value, "by": "b"}))).await?;
         let (a, b) = commit_both(a, b).await;
         let won = usize::from(a.is_ok()) + usize::from(b.is_ok());
         ensure!(won == 1, "{won} of two claimants of {value} won: {a:?} {b:?}");
         let lost = a.err().or(b.err()).map(|error| error.kind());
         ensure!(lost == Some(ErrorKind::Conflict), "the loser was told {lost:?}");
-        let again = db.put("claims", Draft::from(json!({"value": value}))).await;
+        let again = db.put("seats", Draft::from(json!({"value": value}))).await;
         let code = again.as_ref().err().map(kenning::Error::code);
         ensure!(code == Some("UNIQUE_TAKEN"), "a third claimant was told {again:?}");
-        let owners = db.find("claims", Filter::equal("value", value)).await?.len();
+        let owners = db.find("seats", Filter::equal("value", value)).await?.len();
         ensure!(owners == 1, "{value} has {owners} owners");
     }
     Ok(())

@@ -3,9 +3,11 @@
 //! A failure shrinks to the steps that matter; each step is a seed, so the seeds printed are the
 //! whole case.
 
+#[allow(dead_code, reason = "the torture needs more chance than the model")]
 mod chance; // chance with a seed, and failures with a sentence
 mod compare; // the same questions to both
 mod place; // where the database is
+#[allow(dead_code, reason = "only the torture sends changes through a pipe")]
 mod plain; // the plain model
 mod run; // random steps
 

@@ -63,7 +63,7 @@ async fn create_tables(db: &Database) -> Result<()> {
     db.create_table("lists", json!({})).await?;
     db.create_table("registers", json!({})).await?;
     db.create_table("sets", json!({"x-kenning": {"indexed": ["set"]}})).await?;
-    db.create_table("claims", json!({"x-kenning": {"unique": ["claim"]}})).await
+    db.create_table("seats", json!({"x-kenning": {"unique": ["claim"]}})).await
 }
 
 /// A transaction that is not committed yet, and what it has done.
@@ -177,12 +177,12 @@ impl Recorder<'_> {
     }
 
     async fn claim(&self, one: &mut Open, value: u64, chance: &mut Chance) -> Result<()> {
-        let item = ("claims", self.item(8, chance));
+        let item = ("seats", self.item(8, chance));
         if !one.claims.insert(item.1) {
             return Ok(());
         }
         let draft = Draft::from(json!({"claim": item.1, "by": value}));
-        match one.transaction.put("claims", draft).await {
+        match one.transaction.put("seats", draft).await {
             Ok(_) => {
                 // Who may claim it has seen that nobody had.
                 one.deed.events.push(Event::ReadLast(item, None));
@@ -190,7 +190,7 @@ impl Recorder<'_> {
                 Ok(())
             }
             Err(error) if error.code() == "UNIQUE_TAKEN" => {
-                let found = one.transaction.find("claims", Filter::equal("claim", item.1)).await?;
+                let found = one.transaction.find("seats", Filter::equal("claim", item.1)).await?;
                 let by = found.first().and_then(|record| record.properties["by"].as_u64());
                 one.deed.events.push(Event::ReadLast(item, by));
                 Ok(())
@@ -258,8 +258,8 @@ async fn read_ends(db: &Database, history: &mut History) -> Result<()> {
                 let values = past.iter().filter_map(|state| state.record.properties["value"].as_u64());
                 history.ends.insert(item, values.collect());
             }
-            "claims" => {
-                let found = db.find("claims", Filter::equal("claim", item.1)).await?;
+            "seats" => {
+                let found = db.find("seats", Filter::equal("claim", item.1)).await?;
                 let by = found.iter().filter_map(|record| record.properties["by"].as_u64());
                 history.ends.insert(item, by.collect());
             }

@@ -92,7 +92,7 @@ pub(crate) fn run(torture: &Torture) -> Result<Ended, Failure> {
         let path = ground.path("crash")?;
         let mut ledger = Ledger::default();
         let at = |nth| Fault::At(Call::Sync, nth, ground.what());
-        let crash = || -> Check {
+        let mut crash = || -> Check {
             ground.crash(&work(path.clone(), ROUNDS, at(nth)), &mut ledger)?;
             ensure!(!ledger.ended, "there was no sync {nth} of {syncs}");
             crashes += 1;

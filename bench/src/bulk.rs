@@ -1,9 +1,9 @@
 //! How many records a second are loaded, when a sync every 10 ms is enough?
 //!
-//! What: 1,000 records a transaction, no secondary index, no key. The clock stops when everything is
-//! durable. The raw engine writes the very pairs that Kenning writes, in the same batches, while a
-//! thread syncs its log every 10 ms. OverGraph has the same interval; it keeps an index of its own
-//! keys, and no history.
+//! What: 1,000 records a transaction, no secondary index, no key. The clock stops when everything
+//! is durable. The raw engine writes the very pairs that Kenning writes, in the same batches,
+//! while a thread syncs its log every 10 ms. OverGraph has the same interval; it keeps an index
+//! of its own keys, and no history.
 //!
 //! Corpus: 300,000 people. `--only bulk`.
 

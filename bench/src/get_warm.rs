@@ -1,13 +1,13 @@
 //! How many records a second are read by id from the engine's block cache?
 //!
-//! What: random gets on one thread, everything in files, every block in the cache, no record in the
-//! record cache. The raw engine reads the same stored bytes under the same keys from a copy of the
-//! files, with a cache of the same size, pinned and not copied. Kenning runs twice: without a record
-//! cache, where it also reads the record of the table again for each get, and with one of 256 KiB,
-//! which keeps that one and next to nothing else.
+//! What: random gets on one thread, everything in files, every block in the cache, no record in
+//! the record cache. The raw engine reads the same stored bytes under the same keys from a copy
+//! of the files, with a cache of the same size, pinned and not copied. Kenning runs twice:
+//! without a record cache, where it also reads the record of the table again for each get, and
+//! with one of 256 KiB, which keeps that one and next to nothing else.
 //!
-//! The answer is a hash of stored bytes, which have instants in them: it differs between runs, not
-//! between engines.
+//! The answer is a hash of stored bytes, which have instants in them: it differs between runs,
+//! not between engines.
 //!
 //! Corpus: 300,000 people. `--only get_warm`.
 
@@ -38,7 +38,7 @@ pub(crate) fn run(scope: &Scope) -> Result<Vec<Measure>> {
     let rocks = Rocks::open(&copy_at, CACHE_BYTES)?;
     let keys = rocks.record_keys()?;
     let mut chance = Chance::new(1);
-    let gets = scope.size(5_000, 500_000);
+    let gets = scope.size(5_000, 300_000);
     let raw = |orders: &[usize]| {
         let get = |idx: usize| {
             let value = rocks.database().get_pinned_cf(rocks.records(), &keys[idx])?;

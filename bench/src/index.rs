@@ -1,11 +1,11 @@
 //! How long does an indexed lookup of 100 records out of a million take, now and in the past?
 //!
-//! What: all records with one value, and all with a value in a range; each answer is 100 records that
-//! lie anywhere in the table, decoded. Each round asks for other values, so that no cache has seen
-//! them. SQLite answers the same questions from its own two indexes. Then the past: the records of
-//! some teams are changed 9 times and 99 times, out of their team and back again, and the same lookup
-//! is made as of the version before. What that costs is the live entries in the range and the dead
-//! ones, and both numbers are shown.
+//! What: all records with one value, and all with a value in a range; each answer is 100 records
+//! that lie anywhere in the table, decoded. Each round asks for other values, so that no cache
+//! has seen them. SQLite answers the same questions from its own two indexes. Then the past: the
+//! records of some teams are changed 9 times and 99 times, out of their team and back again, and
+//! the same lookup is made as of the version before. What that costs is the live entries in the
+//! range and the dead ones, and both numbers are shown.
 //!
 //! Corpus: 1,000,000 people in teams of 100. `--only index`.
 

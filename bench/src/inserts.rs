@@ -1,9 +1,9 @@
 //! How many records a second are stored durably, 1,000 in a transaction, with two indexes?
 //!
-//! What: one writer and two. Kenning keeps record, history, log and both index entries; SQLite (WAL,
-//! synchronous=FULL) has a row and the same indexes; the raw engine writes the very pairs that
-//! Kenning writes, in the same batches, and syncs each. Values are made before the clock starts, in
-//! the form that each engine takes.
+//! What: one writer and two. Kenning keeps record, history, log and both index entries; SQLite
+//! (WAL, synchronous=FULL) has a row and the same indexes; the raw engine writes the very pairs
+//! that Kenning writes, in the same batches, and syncs each. Values are made before the clock
+//! starts, in the form that each engine takes.
 //!
 //! Corpus: 200,000 people, ids ascending, index values in random order. `--only inserts`.
 

@@ -50,8 +50,10 @@ impl Machine {
         )
     }
 
-    pub(crate) fn json(&self) -> Json {
+    /// The machine for a result file, and how busy it was when that bench began.
+    pub(crate) fn json(&self, load: f64) -> Json {
         json!({
+            "load": load,
             "cpu": self.cpu,
             "cores": self.cores,
             "memory_gib": self.memory_gib.round(),
@@ -95,6 +97,13 @@ fn commit() -> String {
     let changed = git(&["status", "--porcelain", "--", "../crates", "src", "../Cargo.toml"]);
     let mark = if changed.is_some_and(|changed| changed.is_empty()) { "" } else { "+" };
     format!("{commit}{mark}")
+}
+
+/// How many threads wanted to run during the last minute. Our own benches are among them, but above
+/// the number of cores somebody else was at work, and figures are worse than they would be.
+pub(crate) fn load() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|figure| figure.parse().ok()).unwrap_or(0.0)
 }
 
 /// Bytes of memory that this process uses.

@@ -1,9 +1,9 @@
 //! Kenning beside other engines: how fast, how large, how soon open.
 //!
 //! One question per file, each with what it asks and of which corpus at its head. Every engine
-//! answers the same question in the same run, in turns (A B A B), and where the question is the same
-//! the answers must be: a bench whose answers differ fails. What is shown is the median of the
-//! rounds, their spread, and the ratio of Kenning to each peer, round by round.
+//! answers the same question in the same run, in turns (A B A B), and where the question is the
+//! same the answers must be: a bench whose answers differ fails. What is shown is the median of
+//! the rounds, their spread, and the ratio of Kenning to each peer, round by round.
 //!
 //! Run it with `make bench`; `ARGS="--help"` lists what can be asked.
 // A bench is about time: it reads the clock and starts threads on purpose.
@@ -90,7 +90,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         if !arguments.only.is_empty() && !arguments.only.iter().any(|name| name == bench.name) {
             continue;
         }
-        eprintln!("{} ...", bench.name);
+        let load = machine::load();
+        eprintln!("{} (load {load}) ...", bench.name);
         let began = std::time::Instant::now();
         let measures = (bench.run)(&scope).map_err(|error| format!("{}: {error}", bench.name))?;
         eprintln!("{} took {:.1} s", bench.name, began.elapsed().as_secs_f64());
@@ -99,7 +100,7 @@ fn run(arguments: &Arguments) -> Result<()> {
             false => print!("{}", report::table(bench.name, &measures)),
         }
         if arguments.save {
-            report::save(bench.name, &machine, scope.tiny, &measures)?;
+            report::save(bench.name, machine.json(load), &measures)?;
         }
     }
     Ok(())

@@ -1,9 +1,9 @@
 //! How soon does a database of a million records answer?
 //!
-//! What: from opening it to the first record read, after a clean close, and after a crash: another
-//! process is killed (SIGKILL) while it stores records durably, 1,000 a transaction, and every record
-//! that it had acknowledged is looked for afterwards. The files are in the system's page cache, as
-//! they are after a restart of a program, not after one of the machine.
+//! What: from opening it to the first record read, after a clean close, and after a crash:
+//! another process is killed (SIGKILL) while it stores records durably, 1,000 a transaction, and
+//! every record that it had acknowledged is looked for afterwards. The files are in the system's
+//! page cache, as they are after a restart of a program, not after one of the machine.
 //!
 //! Corpus: 1,000,000 people, two indexes; 200,000 more before the crash. `--only open`.
 

@@ -15,15 +15,17 @@ const HEAD: &str = "\
 This page is made by a command from the files in `results/`; nobody types a figure:
 
     make bench ARGS=--save
-    cargo run -p kenning-bench -- --markdown > bench/README.md
+    source scripts/env; cargo run -p kenning-bench -- --markdown > bench/README.md
 
 Figures are medians of the rounds, with the least and the most behind them. Engines answer in turns
 in the same run, and where the question is the same their answers are compared. A ratio is Kenning
 over the peer, round by round, and above 1 where Kenning is the better one. What each question is,
 and on which records, is at the head of `src/NAME.rs`. `make test` runs all of it with little data.
+The load is what the machine was doing when a bench began, its own benches included; above the
+number of cores, somebody else was at work.
 
-SQLite keeps rows and two indexes, in WAL mode with `synchronous=FULL` and a cache of 256 MB. The raw
-engine is RocksDB under the options that Kenning gives it. Kenning keeps history and log besides.
+SQLite keeps rows and two indexes, in WAL mode with `synchronous=FULL` and a cache of 256 MB. The
+raw engine is RocksDB under the options that Kenning gives it. Kenning keeps history and log, too.
 ";
 
 /// Prints the page.
@@ -60,7 +62,7 @@ fn page(results: &[(&str, Option<Json>)]) -> Result<String> {
 
 /// One line for each machine and commit that the results are from.
 fn write_machines(text: &mut String, results: &[(&str, Option<Json>)]) -> Result<()> {
-    let mut lines: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut lines: Vec<(String, Vec<String>)> = Vec::new();
     for (bench, result) in results {
         let Some(machine) = result.as_ref().map(|result| &result["machine"]) else { continue };
         let say = |name: &str| machine[name].as_str().unwrap_or("unknown").to_owned();
@@ -73,9 +75,11 @@ fn write_machines(text: &mut String, results: &[(&str, Option<Json>)]) -> Result
             figure("memory_gib"),
             say("commit"),
         );
+        let load = machine["load"].as_f64().unwrap_or(0.0);
+        let busy = format!("{bench} (load {load:.1})");
         match lines.iter_mut().find(|(known, _)| *known == line) {
-            Some((_, benches)) => benches.push(bench),
-            None => lines.push((line, vec![bench])),
+            Some((_, benches)) => benches.push(busy),
+            None => lines.push((line, vec![busy])),
         }
     }
     writeln!(text, "\n## Machine\n")?;
@@ -131,16 +135,16 @@ fn write_losses(text: &mut String, results: &[(&str, Option<Json>)]) -> Result<(
             if let Some(ratio) = ratio.filter(|ratio| *ratio < 1.0) {
                 let engine = say(&series["engine"]);
                 let figure = number(series["median"].as_f64().unwrap_or(0.0));
-                writeln!(
-                    text,
-                    "- {engine} is better: {what}: {figure} {unit}; Kenning is {ratio:.2} x as good."
-                )?;
+                let ours = format!("Kenning is {ratio:.2} x as good");
+                writeln!(text, "- {engine} is better: {what}: {figure} {unit}; {ours}.")?;
                 lost += 1;
             }
         }
     }
-    if lost == 0 {
-        writeln!(text, "Nothing has been lost in what was measured; be suspicious.")?;
+    if measures(results).next().is_none() {
+        writeln!(text, "Nothing has been measured yet.")?;
+    } else if lost == 0 {
+        writeln!(text, "Nothing, which means that a bench is missing.")?;
     }
     Ok(())
 }

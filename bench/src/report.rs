@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use kenning::{Json, json};
 
 use crate::Result;
-use crate::machine::Machine;
 use crate::measure::{Better, Goal, KENNING, Measure, Spread};
 
 /// One line for each measure: with little data a figure says nothing, and only the answer counts.
@@ -114,11 +113,10 @@ pub(crate) fn path(bench: &str) -> PathBuf {
 }
 
 /// Writes a result file.
-pub(crate) fn save(bench: &str, machine: &Machine, tiny: bool, measures: &[Measure]) -> Result<()> {
-    assert!(!tiny, "figures of a tiny run are not saved");
+pub(crate) fn save(bench: &str, machine: Json, measures: &[Measure]) -> Result<()> {
     let result = json!({
         "bench": bench,
-        "machine": machine.json(),
+        "machine": machine,
         "measures": measures.iter().map(measure_json).collect::<Vec<_>>(),
     });
     let path = path(bench);

@@ -3,8 +3,8 @@
 //! What: bytes of all files after a compaction, with two indexes, history and log, divided by the
 //! records; and the memory of a process of its own that opens the database, then that reads every
 //! record once. SQLite (after VACUUM, no history, no log) and the raw engine beside it: there a
-//! record is its JSON under its id and an entry in each of two indexes, which is what somebody would
-//! write by hand.
+//! record is its JSON under its id and an entry in each of two indexes, which is what somebody
+//! would write by hand.
 //!
 //! Corpus: 1,000,000 people. `--only size`.
 

@@ -59,8 +59,8 @@ impl<T: AsRef<Database>> Frozen<T> {
     pub(crate) fn new(owner: &Arc<T>) -> Self {
         let owner = Arc::clone(owner);
         let snapshot = (*owner).as_ref().db().snapshot();
-        // SAFETY: the snapshot borrows the `DB` inside the `Arc`, which does not move. `owner` keeps
-        // the `Arc` alive, and is declared, hence dropped, after `snapshot`.
+        // SAFETY: the snapshot borrows the `DB` inside the `Arc`, which does not move. `owner`
+        // keeps the `Arc` alive, and is declared, hence dropped, after `snapshot`.
         let snapshot = unsafe {
             transmute::<SnapshotWithThreadMode<'_, DB>, SnapshotWithThreadMode<'static, DB>>(
                 snapshot,

@@ -1,7 +1,7 @@
 //! What every store must do, and what the world may do to it.
 //!
-//! [`conformance`] is the contract of a store as executable laws: an engine names itself and gets
-//! one test for each. The rest is an unfriendly world: [`ManualWorld`] owns time and chance,
+//! [`mod@conformance`] is the contract of a store as executable laws: an engine names itself and
+//! gets one test for each. The rest is an unfriendly world: [`ManualWorld`] owns time and chance,
 //! [`Faulty`] fails commits, [`syscalls`] fails calls of the operating system below an engine, and
 //! [`power`] takes the power away from a real file system. For tests only: no other crate may
 //! depend on this one outside of `dev-dependencies`.

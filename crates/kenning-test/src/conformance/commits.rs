@@ -136,7 +136,7 @@ pub fn reopening_keeps_everything(fresh: Fresh) {
     }
 }
 
-/// An empty strict batch is a barrier. (That it survives a loss of power is for the engine to show.)
+/// An empty strict batch is a barrier. (That it outlives a cut of power is for engines to show.)
 pub fn a_strict_commit_keeps_relaxed_ones(fresh: Fresh) {
     let subject = fresh();
     let store = subject.open().unwrap();

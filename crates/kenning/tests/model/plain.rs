@@ -101,7 +101,12 @@ pub(crate) struct State {
     ids: BTreeMap<(String, Id), Who>,
     /// Whose record was written or deleted last.
     pub(crate) touched: Option<Who>,
+    /// Which link was made or removed last, there or not.
+    pub(crate) touched_link: Option<Ends>,
 }
+
+/// What a link is, for life.
+pub(crate) type Ends = (Who, String, Who);
 
 /// A neighbor: the type of the link, whether it goes out, and who is there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -200,13 +205,17 @@ impl State {
                     target_birth: self.birth(&target),
                     weight: *weight,
                 };
-                self.arrows.insert((source, kind.clone(), target), arrow);
+                let ends = (source, kind.clone(), target);
+                self.touched_link = Some(ends.clone());
+                self.arrows.insert(ends, arrow);
                 Ok(true)
             }
             Op::Unlink { source, kind, target } => {
                 let (source, target) = (self.end(source)?, self.end(target)?);
                 let ends = (source.clone(), target.clone());
-                let arrow = self.arrows.remove(&(source, kind.clone(), target));
+                let link = (source, kind.clone(), target);
+                let arrow = self.arrows.remove(&link);
+                self.touched_link = Some(link);
                 // A link of a birth that is over is gone already, cleared up or not.
                 let over = |who: &Who, birth| birth <= self.deaths.get(who).copied().unwrap_or(0);
                 Ok(arrow.is_some_and(|arrow| {

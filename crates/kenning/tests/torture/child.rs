@@ -10,7 +10,9 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use kenning::{Bug, Database, Draft, Error, ErrorKind, Id, Json, Options, Settings, TransactionId};
+use kenning::{
+    Bug, Database, Draft, Error, ErrorKind, Id, Json, Options, Settings, TransactionId, World,
+};
 use kenning_store::block_on;
 use kenning_test::syscalls::{self, Action, Armed, Call, Plan};
 use serde_json::json;
@@ -59,11 +61,8 @@ const CALLS: &[(&str, Call)] = &[
     ("rename", Call::Rename),
 ];
 
-pub(crate) const BUGS: &[(&str, Bug)] = &[
-    ("skip-sync", Bug::SkipSync),
-    ("ack-before-commit", Bug::AckBeforeCommit),
-    ("drop-index-write", Bug::DropIndexWrite),
-];
+pub(crate) const BUGS: &[(&str, Bug)] =
+    &[("skip-sync", Bug::SkipSync), ("ack-before-commit", Bug::AckBeforeCommit)];
 
 pub(crate) fn call_name(call: Call) -> &'static str {
     CALLS.iter().find(|(_, known)| *known == call).map_or("none", |(name, _)| name)
@@ -84,7 +83,8 @@ impl Work {
                 format!("at:{}:{nth}:{what}", call_name(*call))
             }
         };
-        let bug = BUGS.iter().find(|(_, bug)| Some(*bug) == self.bug).map_or("none", |(name, _)| name);
+        let bug =
+            BUGS.iter().find(|(_, bug)| Some(*bug) == self.bug).map_or("none", |(name, _)| name);
         vec![
             "child".into(),
             self.path.display().to_string(),
@@ -304,7 +304,7 @@ impl Child {
         match perform_alone(db, &mut op).await {
             Ok(done) => {
                 let version = done.stored.map(|record| record.version);
-                self.say(&json!({"a": name, "v": version}));
+                self.acknowledge(&name, version);
             }
             Err(error) => self.refused(db, &name, None, &error).await?,
         }
@@ -370,10 +370,16 @@ impl Child {
         let name = id.to_string();
         self.intend(&name, ops);
         match transaction.commit().await {
-            Ok(committed) => self.say(&json!({"a": name, "v": committed.version})),
+            Ok(committed) => self.acknowledge(&name, Some(committed.version)),
             Err(error) => self.refused(db, &name, Some(id), &error).await?,
         }
         Ok(())
+    }
+
+    /// Says what the database answered, and when.
+    fn acknowledge(&self, name: &str, version: Option<u64>) {
+        let at = kenning::SystemWorld::new().now_ms();
+        self.say(&json!({"a": name, "v": version, "at": at}));
     }
 
     fn intend(&self, name: &str, ops: &[(Op, Option<bool>)]) {
@@ -381,19 +387,18 @@ impl Child {
         self.say(&json!({"i": name, "ops": ops}));
     }
 
-    /// Before a commit only conflicts and the end are acceptable.
+    /// Before a commit only conflicts and the end are acceptable, and that nothing can be read from
+    /// a disk without power.
     fn staging(&self, error: &Error) -> Check {
         match error.kind() {
             ErrorKind::Conflict => Ok(()),
-            ErrorKind::Closed => {
+            ErrorKind::Closed | ErrorKind::Unavailable => {
                 self.failed.store(true, Ordering::SeqCst);
                 Ok(())
             }
-            ErrorKind::Invalid
-            | ErrorKind::Denied
-            | ErrorKind::Unavailable
-            | ErrorKind::Exhausted
-            | ErrorKind::Corrupt => Err(Failure(format!("staging failed: {error:?}"))),
+            ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::Exhausted | ErrorKind::Corrupt => {
+                Err(Failure(format!("staging failed: {error:?}")))
+            }
         }
     }
 
@@ -410,11 +415,14 @@ impl Child {
                 self.say(&json!({"x": name}));
                 return Ok(());
             }
+            // The committer could not read what it has to know: nothing was written.
+            ErrorKind::Unavailable => {
+                self.failed.store(true, Ordering::SeqCst);
+                self.say(&json!({"x": name}));
+                return Ok(());
+            }
             ErrorKind::Closed => {}
-            ErrorKind::Denied
-            | ErrorKind::Unavailable
-            | ErrorKind::Exhausted
-            | ErrorKind::Corrupt => {
+            ErrorKind::Denied | ErrorKind::Exhausted | ErrorKind::Corrupt => {
                 return Err(Failure(format!("a commit failed with {error:?}")));
             }
         }

@@ -3,9 +3,9 @@
 //! Every item is a list that only grows (a register is the list of its values), so a read shows not
 //! only a value but which writes came before it, and the order of the writes of an item follows
 //! from what was read. From that come the three dependencies between transactions: *ww*, one
-//! overwrites the other; *wr*, one reads what the other wrote; *rw*, one does not see what the other
-//! wrote. In a serial history they never go round in a circle. What kind of anomaly a circle is,
-//! Adya's names say: G0 is of ww alone, G1c has no rw, G-single has one rw, G2 has several.
+//! overwrites the other; *wr*, one reads what the other wrote; *rw*, one does not see what the
+//! other wrote. In a serial history they never go round in a circle. What kind of anomaly a circle
+//! is, Adya's names say: G0 is of ww alone, G1c has no rw, G-single has one rw, G2 has several.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -246,7 +246,13 @@ impl Checker<'_> {
                         return self.report(Anomaly::G1a, example);
                     }
                     let last_of_writer = history.deeds[writer].events.iter().rev().find_map(|e| {
-                        if let Event::Write(of, value) = e && *of == item { Some(*value) } else { None }
+                        if let Event::Write(of, value) = e
+                            && *of == item
+                        {
+                            Some(*value)
+                        } else {
+                            None
+                        }
                     });
                     if writer != deed && last_of_writer != Some(value) {
                         let example = format!("{deed} read {value} of {item:?} in between");
@@ -315,7 +321,9 @@ impl Checker<'_> {
                     Event::Write(item, _) if written.insert(*item) => {
                         let Some(last) = read.get(item) else { continue };
                         if let Some(other) = updates.insert((*item, *last), at) {
-                            lost.push(format!("{other} and {at} both followed {last:?} of {item:?}"));
+                            lost.push(format!(
+                                "{other} and {at} both followed {last:?} of {item:?}"
+                            ));
                         }
                     }
                     Event::Write(..) | Event::ReadSet(..) | Event::Add(..) => {}
@@ -359,7 +367,9 @@ impl Checker<'_> {
                 .collect();
             for to in targets {
                 match self.fewest_rw(to, from, &inside) {
-                    Some(0) => self.report(Anomaly::GSingle, format!("{from} -rw-> {to} -> {from}")),
+                    Some(0) => {
+                        self.report(Anomaly::GSingle, format!("{from} -rw-> {to} -> {from}"))
+                    }
                     Some(more) => {
                         let example = format!("{from} -rw-> {to} and {more} more rw back");
                         self.report(Anomaly::G2, example);
@@ -466,7 +476,11 @@ impl Checker<'_> {
                     false => version(from) <= version(*to),
                 };
                 if !right {
-                    wrong.push(format!("{from} {kind:?} {to}, but {} to {}", version(from), version(*to)));
+                    wrong.push(format!(
+                        "{from} {kind:?} {to}, but {} to {}",
+                        version(from),
+                        version(*to)
+                    ));
                 }
             }
         }
@@ -494,6 +508,7 @@ fn history(deeds: &[Deed], ends: &[(Item, &[u64])]) -> History {
 }
 
 /// Hand-made histories, and the anomaly that each has. `None`: it has none.
+// tidy: long because it is a table.
 fn samples() -> Vec<(&'static str, Option<Anomaly>, History)> {
     use Event::{Add, ReadLast, ReadSet, Write};
     let set: Item = ("set", 1);

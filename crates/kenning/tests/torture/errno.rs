@@ -16,7 +16,8 @@ use crate::ledger::Ledger;
 use crate::{Ended, Torture};
 
 const ROUNDS: u64 = 60;
-const THREADS: u64 = 1;
+/// Every other time, so that a whole group fails.
+const THREADS: u64 = 4;
 /// The short form fails every so many calls.
 const STEP_SHORT: usize = 5;
 
@@ -38,9 +39,9 @@ pub(crate) fn run(torture: &Torture) -> Result<Ended, Failure> {
     Ok(Ended::Passed(format!("{failed} failures of {calls} calls, {unknown} unknown outcomes")))
 }
 
-fn work(path: &Path, seed: u64, fault: Fault, bug: Option<Bug>) -> Work {
+fn work(path: &Path, threads: u64, seed: u64, fault: Fault, bug: Option<Bug>) -> Work {
     let (seed, path) = (seed % 1_000_000, path.to_owned());
-    Work { path, seed, threads: THREADS, rounds: ROUNDS, fault, bug }
+    Work { path, seed, threads, rounds: ROUNDS / threads, fault, bug }
 }
 
 /// How many calls the workload makes.
@@ -48,7 +49,7 @@ pub(crate) fn count(call: Call, seed: u64) -> Check<u64> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("db");
     let mut ledger = Ledger::default();
-    ledger.run(&work(&path, seed, Fault::Count(call), None), || Ok(()))?;
+    ledger.run(&work(&path, 1, seed, Fault::Count(call), None), || Ok(()))?;
     check(&path, &ledger, &mut Chance::new(seed))?;
     Ok(ledger.seen)
 }
@@ -60,7 +61,8 @@ pub(crate) fn fail(call: Call, nth: u64, errno: i32, seed: u64, bug: Option<Bug>
     let mut ledger = Ledger::default();
     let fault = Fault::At(call, nth, What::Errno(errno));
     let failed = || -> Check<u64> {
-        ledger.run(&work(&path, seed, fault, bug), || Ok(()))?;
+        let threads = if nth % 2 == 0 { THREADS } else { 1 };
+        ledger.run(&work(&path, threads, seed, fault, bug), || Ok(()))?;
         ensure!(ledger.ended, "the child died");
         check(&path, &ledger, &mut Chance::new(seed ^ nth))?;
         Ok(ledger.unknown)

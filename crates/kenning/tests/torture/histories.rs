@@ -1,9 +1,9 @@
 //! Concurrent transactions on a few items, recorded.
 //!
 //! Lists are records whose list grows by one value that nobody else writes; registers are records
-//! put without being read; sets are what an index answers; a claim is a unique value that one record
-//! can have. Each thread keeps several transactions open at once and commits them together, so that
-//! many meet in one group.
+//! put without being read; sets are what an index answers; a claim is a unique value that one
+//! record can have. Each thread keeps several transactions open at once and commits them together,
+//! so that many meet in one group.
 
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
@@ -21,6 +21,7 @@ use crate::cycles::{Deed, Event, History, Item};
 /// How much of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
+    /// So many land.
     pub(crate) transactions: u64,
     pub(crate) threads: u64,
     /// Transactions that a thread commits together.
@@ -36,12 +37,13 @@ struct Recorder<'a> {
     db: &'a Database,
     scale: Scale,
     begun: AtomicU64,
+    landed: AtomicU64,
 }
 
 /// Runs and records.
 pub(crate) fn record(db: &Database, scale: Scale) -> Check<History> {
     block_on(create_tables(db))?;
-    let recorder = Recorder { db, scale, begun: AtomicU64::new(0) };
+    let recorder = Recorder { db, scale, begun: AtomicU64::new(0), landed: AtomicU64::new(0) };
     let deeds = std::thread::scope(|scope| {
         let start = |thread| {
             let recorder = &recorder;
@@ -80,7 +82,7 @@ impl Recorder<'_> {
         let mut chance = Chance::new(self.scale.seed ^ (thread << 50));
         let mut value = thread << 40;
         let mut deeds = Vec::new();
-        while self.begun.load(Ordering::Relaxed) < self.scale.transactions {
+        while self.landed.load(Ordering::Relaxed) < self.scale.transactions {
             let mut open = Vec::new();
             for _ in 0..self.scale.together {
                 let transaction = self.db.begin()?;
@@ -94,7 +96,10 @@ impl Recorder<'_> {
                     block_on(self.step(one, value, &mut chance))?;
                 }
             }
-            deeds.extend(commit_together(open)?);
+            let committed = commit_together(open)?;
+            let landed = committed.iter().filter(|deed| deed.version.is_some()).count();
+            self.landed.fetch_add(landed as u64, Ordering::Relaxed);
+            deeds.extend(committed);
         }
         Ok(deeds)
     }
@@ -125,7 +130,8 @@ impl Recorder<'_> {
         let item = ("lists", self.item(LISTS, chance));
         let record = one.transaction.get("lists", &format!("list {}", item.1)).await?;
         let list = record.map(|record| record.properties["list"].clone()).unwrap_or_default();
-        let list: Vec<u64> = list.as_array().into_iter().flatten().filter_map(|v| v.as_u64()).collect();
+        let list: Vec<u64> =
+            list.as_array().into_iter().flatten().filter_map(|v| v.as_u64()).collect();
         one.deed.events.push(Event::Read(item, list.clone()));
         Ok((item, list))
     }
@@ -255,7 +261,8 @@ async fn read_ends(db: &Database, history: &mut History) -> Result<()> {
             "registers" => {
                 let key = format!("register {}", item.1);
                 let past = db.history("registers", &key).await?;
-                let values = past.iter().filter_map(|state| state.record.properties["value"].as_u64());
+                let values =
+                    past.iter().filter_map(|state| state.record.properties["value"].as_u64());
                 history.ends.insert(item, values.collect());
             }
             "seats" => {
@@ -265,7 +272,8 @@ async fn read_ends(db: &Database, history: &mut History) -> Result<()> {
             }
             _ => {
                 let found = db.find("sets", Filter::equal("set", item.1)).await?;
-                let members = found.iter().filter_map(|record| record.properties["member"].as_u64());
+                let members =
+                    found.iter().filter_map(|record| record.properties["member"].as_u64());
                 history.sets.insert(item, members.collect());
             }
         }

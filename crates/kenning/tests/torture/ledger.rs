@@ -17,6 +17,8 @@ pub(crate) struct Intent {
     pub(crate) ops: Vec<(Op, Option<bool>)>,
     /// The version that the database acknowledged.
     pub(crate) acknowledged: Option<u64>,
+    /// When that was, in milliseconds since the epoch.
+    at_ms: u64,
     /// Whether the database said that it did not land.
     pub(crate) refused: bool,
     /// What the child was told when it asked after a fault.
@@ -54,7 +56,8 @@ impl Ledger {
             self.acknowledged += 1;
             let version = said["v"].as_u64();
             ensure!(version.is_some(), "{name} was acknowledged without a version");
-            self.intent(&name)?.acknowledged = version;
+            let intent = self.intent(&name)?;
+            (intent.acknowledged, intent.at_ms) = (version, said["at"].as_u64().unwrap_or(0));
         } else if let Some(name) = name("x") {
             self.intent(&name)?.refused = true;
         } else if let Some(name) = name("u") {
@@ -68,13 +71,19 @@ impl Ledger {
             self.ended = true;
         } else if let Some(code) = name("open") {
             let kind = said["kind"].as_str().unwrap_or_default();
-            ensure!(
-                kind == "Unavailable" || kind == "Closed",
-                "opening failed with {kind} {code}"
-            );
+            ensure!(kind == "Unavailable" || kind == "Closed", "opening failed with {kind} {code}");
             self.unopened = Some(code);
         }
         Ok(said["cut"].as_bool().unwrap_or(false))
+    }
+
+    /// Nobody hears an answer that is given when the power is gone: what was acknowledged in the
+    /// millisecond of the cut or later may be there or not. (A kernel whose file system is shut
+    /// down in the middle of a sync may call the sync done.)
+    pub(crate) fn forget_answers_since(&mut self, cut_ms: u64) {
+        for intent in self.intents.values_mut().filter(|intent| intent.at_ms >= cut_ms) {
+            intent.acknowledged = None;
+        }
     }
 
     fn intent(&mut self, name: &str) -> Check<&mut Intent> {

@@ -23,6 +23,7 @@ mod isolation; // histories without anomalies
 #[allow(dead_code, reason = "only some of the laws are broken by planted bugs")]
 mod laws; // laws that a bug would break
 mod ledger; // what a child said before it died
+mod model; // many random runs against the plain model
 #[path = "../model/place.rs"]
 mod place; // where the database of a test is
 #[path = "../model/plain.rs"]
@@ -57,6 +58,7 @@ const PARTS: &[Part] = &[
     ("checker", cycles::the_checker_finds_what_is_there),
     ("isolation", isolation::serializable),
     ("isolation-snapshot", isolation::snapshot),
+    ("model", model::run),
     ("power", power::run),
     ("every-sync", syncs::run),
     ("errno", errno::run),
@@ -99,8 +101,7 @@ fn asked(words: &[String]) -> Result<Option<Asked>, Failure> {
     let mut asked = Asked { torture: Torture { long: false, seed: SEED }, only: None };
     let mut words = words.iter();
     while let Some(word) = words.next() {
-        let mut value =
-            || words.next().ok_or_else(|| Failure(format!("{word} needs a value")));
+        let mut value = || words.next().ok_or_else(|| Failure(format!("{word} needs a value")));
         match word.as_str() {
             "--short" => asked.torture.long = false,
             "--long" => asked.torture.long = true,
@@ -138,10 +139,8 @@ fn torture(asked: &Asked) -> ExitCode {
                 failed += 1;
                 let form = if asked.torture.long { "--long" } else { "--short" };
                 println!("{name}: FAILED, {why}");
-                println!(
-                    "  again: cargo test -p kenning --test torture -- {form} --only {name} --seed {}",
-                    asked.torture.seed
-                );
+                let again = format!("{form} --only {name} --seed {}", asked.torture.seed);
+                println!("  again: cargo test -p kenning --test torture -- {again}");
             }
         }
     }

@@ -42,7 +42,8 @@ fn histories(torture: &Torture, bug: Bug, anomalies: &[Anomaly]) -> Result<Ended
         let settings = isolation::settings(Isolation::Serializable, planted);
         let judged = isolation::judge(settings, false, isolation::scale(3_000, torture.seed))?;
         let found = judged.found;
-        let right = planted.is_none() || anomalies.iter().any(|anomaly| found.contains_key(anomaly));
+        let right =
+            planted.is_none() || anomalies.iter().any(|anomaly| found.contains_key(anomaly));
         if !right {
             return Ok(());
         }
@@ -82,8 +83,8 @@ pub(crate) fn skip_sync(torture: &Torture) -> Result<Ended, Failure> {
 pub(crate) fn ack_before_commit(torture: &Torture) -> Result<Ended, Failure> {
     let writes = errno::count(Call::Write, torture.seed)?;
     noticed(Bug::AckBeforeCommit, |planted| {
-        // The second half: the first is about making the database.
-        for nth in (writes / 2..writes).step_by(4) {
+        // The last quarter: before it the database is still being made.
+        for nth in (writes - writes / 4..writes).step_by(2) {
             errno::fail(Call::Write, nth, EIO, torture.seed, planted)?;
         }
         Ok(())

@@ -5,7 +5,7 @@
 //! was acknowledged, nothing that was refused, and no half of anything. Several cuts come on one
 //! database, so that what was recovered is recovered again.
 
-use kenning::Bug;
+use kenning::{Bug, World};
 use kenning_test::power::{Access, PowerDisk};
 
 use crate::chance::{Chance, Check, Failure};
@@ -70,19 +70,16 @@ pub(crate) fn cycle_through(
 }
 
 /// One child, one cut.
-fn cut_once(
-    disk: &PowerDisk,
-    work: &Work,
-    ledger: &mut Ledger,
-    chance: &mut Chance,
-) -> Check {
+fn cut_once(disk: &PowerDisk, work: &Work, ledger: &mut Ledger, chance: &mut Chance) -> Check {
     let mut child = ledger.start(work)?;
     let enough = ledger.acknowledged + chance.below(120);
     ledger.listen(&mut child, |ledger, _| Ok(ledger.acknowledged >= enough))?;
+    let cut_ms = kenning::SystemWorld::new().now_ms();
     disk.cut().map_err(Failure)?;
     child.kill()?;
     // What it had acknowledged before the cut is still in the pipe.
     ledger.listen(&mut child, |_, _| Ok(false))?;
     child.end()?;
+    ledger.forget_answers_since(cut_ms);
     disk.remount(Access::Write).map_err(Failure)
 }

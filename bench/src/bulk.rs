@@ -1,8 +1,8 @@
 //! How many records a second are loaded, when a sync every 10 ms is enough?
 //!
-//! What: 1,000 records a transaction, no secondary index, no key. The clock stops when everything
-//! is durable. The raw engine writes the very pairs that Kenning writes, in the same batches,
-//! while a thread syncs its log every 10 ms. OverGraph has the same interval; it keeps an index
+//! What: 1,000 records a transaction, no secondary index, no key, one loader and two. The clock
+//! stops when everything is durable. The raw engine writes the very pairs that Kenning writes, in
+//! the same batches, while a thread syncs its log every 10 ms. OverGraph has the same interval; it keeps an index
 //! of its own keys, and no history.
 //!
 //! Corpus: 300,000 people. `--only bulk`.
@@ -13,7 +13,9 @@ use std::time::Duration;
 use kenning_store::Batch;
 
 use crate::Result;
-use crate::measure::{Contender, Goal, KENNING, Measure, Outcome, Scope, race, rate, timed};
+use crate::measure::{
+    Contender, Goal, KENNING, Measure, Outcome, Scope, deal, race, rate, timed, together,
+};
 use crate::peers::graph::GRAPH;
 use crate::peers::rocks::{ROCKS, Rocks};
 use crate::peers::{graph, ours};
@@ -26,31 +28,42 @@ const SYNC: Duration = Duration::from_millis(10);
 pub(crate) fn run(scope: &Scope) -> Result<Vec<Measure>> {
     let people: Vec<Person> = People::new(scope.size(4_000, 300_000)).all().collect();
     let batches = ours::captured(ours::schema(false), people.chunks(TRANSACTION))?;
-    let contenders = vec![
-        Contender::new(KENNING, |_| kenning(scope, &people)),
-        Contender::new(ROCKS, |_| raw(scope, &batches, people.len())),
-        Contender::new(GRAPH, |_| graph(scope, &people)),
-    ];
-    let quantity = rate("bulk load, synced every 10 ms, no index", "records/s");
-    let measures = race(&[quantity], scope.rounds(5), contenders)?;
-    Ok(measures.into_iter().map(|measure| measure.goal(Goal::Ratio(ROCKS, 0.6))).collect())
+    let mut measures = Vec::new();
+    for (loaders, what) in [
+        (1, "bulk load, synced every 10 ms, no index, 1 loader"),
+        (2, "bulk load, synced every 10 ms, no index, 2 loaders"),
+    ] {
+        let mut contenders = vec![
+            Contender::new(KENNING, |_| kenning(scope, &people, loaders)),
+            Contender::new(ROCKS, |_| raw(scope, &batches, people.len(), loaders)),
+        ];
+        if loaders == 1 {
+            contenders.push(Contender::new(GRAPH, |_| graph(scope, &people)));
+        }
+        let raced = race(&[rate(what, "records/s")], scope.rounds(5), contenders)?;
+        measures.extend(raced.into_iter().map(|measure| measure.goal(Goal::Ratio(ROCKS, 0.6))));
+    }
+    Ok(measures)
 }
 
-fn kenning(scope: &Scope, people: &[Person]) -> Result<Outcome> {
+fn kenning(scope: &Scope, people: &[Person], loaders: usize) -> Result<Outcome> {
     let folder = scope.fresh()?;
     let database = ours::open_relaxed(folder.path())?;
     database.create_table(ours::TABLE, ours::schema(false))?;
-    let parts: Vec<_> = people.chunks(TRANSACTION).map(ours::drafts).collect();
+    let parts = deal(people.chunks(TRANSACTION).map(ours::drafts), loaders);
     let (seconds, ()) = timed(|| {
-        for drafts in parts {
-            database.put_many(ours::TABLE, drafts)?;
-        }
+        together(parts, |part| {
+            for drafts in part {
+                database.put_many(ours::TABLE, drafts)?;
+            }
+            Ok(())
+        })?;
         Ok(database.sync()?)
     })?;
     Ok(Outcome::new([people.len() as f64 / seconds], ours::contents(&database)?))
 }
 
-fn raw(scope: &Scope, batches: &[Batch], records: usize) -> Result<Outcome> {
+fn raw(scope: &Scope, batches: &[Batch], records: usize, loaders: usize) -> Result<Outcome> {
     let folder = scope.fresh()?;
     let rocks = Rocks::create(folder.path())?;
     let ended = AtomicBool::new(false);
@@ -63,7 +76,9 @@ fn raw(scope: &Scope, batches: &[Batch], records: usize) -> Result<Outcome> {
             Result::Ok(())
         });
         let done = timed(|| {
-            batches.iter().try_for_each(|batch| rocks.write(batch, false))?;
+            together(deal(batches, loaders), |part| {
+                part.into_iter().try_for_each(|batch| rocks.write(batch, false))
+            })?;
             rocks.sync()
         });
         ended.store(true, Relaxed);

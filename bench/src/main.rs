@@ -35,6 +35,10 @@ use std::process::ExitCode;
 use arguments::{Arguments, Command};
 use measure::{Measure, Scope};
 
+/// As in the program. SQLite and RocksDB are C and C++ and have the system's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Whatever goes wrong ends the bench, so nobody asks for its type.
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 

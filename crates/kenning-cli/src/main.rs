@@ -16,6 +16,9 @@ mod verbs; // one function a verb
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match args::Arguments::read(std::env::args_os()) {
         Ok(arguments) => exit::of(arguments.globals.format, verbs::run(&arguments)),

@@ -22,6 +22,8 @@ use super::sync::RwLock;
 pub(crate) type CacheKey = [u8; 24];
 
 const SHARDS: usize = 64;
+/// Bytes that a cache has at least: room for the records of tables, which every verb reads.
+const BYTES_MIN: usize = 1 << 20;
 /// Misses that are remembered.
 const MISSES: usize = 1 << 16;
 /// What a slot costs beyond its value: key, map slot, ring slot, value header.
@@ -61,7 +63,7 @@ impl Cache {
                 .collect(),
             missed: (0..MISSES).map(|_| AtomicU32::new(0)).collect(),
             hasher: FixedState::default(),
-            shard_bytes_max: bytes_max / SHARDS,
+            shard_bytes_max: bytes_max.max(BYTES_MIN) / SHARDS,
         }
     }
 
@@ -81,7 +83,7 @@ impl Cache {
     }
 
     /// Keeps `value`, which is from `from` and which a snapshot at `snapshot` showed.
-    pub(crate) fn insert(&self, key: CacheKey, value: Bytes, from: u64, snapshot: u64) {
+    pub(crate) fn insert(&self, key: CacheKey, value: &Bytes, from: u64, snapshot: u64) {
         let size = value.len() + SLOT_BYTES;
         if size > self.shard_bytes_max || !self.was_missed(&key) {
             return;
@@ -90,6 +92,7 @@ impl Cache {
         if snapshot < shard.written {
             return;
         }
+        let value = value.clone();
         let slot = Slot { value, from, until: u64::MAX, used: AtomicBool::new(false) };
         shard.bytes += size;
         match shard.slots.insert(key, slot) {

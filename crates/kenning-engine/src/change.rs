@@ -162,28 +162,28 @@ impl Transaction {
         draft: &mut Draft,
         present: Present,
     ) -> Result<Stored> {
-        self.check_age()?;
+        let now = self.now()?;
         table.check_writable()?;
         draft.check()?;
-        let target = self.target(table, draft).await?;
+        let target = self.target(table, draft, now).await?;
         if present == Present::Refuse && target.before.is_some() {
             let name = target.key.clone().unwrap_or_else(|| target.id.to_string());
             let message = format!("table '{}' has a record '{name}' already", table.name);
             return Err(Error::invalid("KEY_EXISTS", message));
         }
         table.schema.validate(&draft.properties)?;
-        self.write(table, target, draft).await
+        self.write(table, target, draft, now).await
     }
 
     /// Where a draft goes: by its id, by its key, or to a new id.
-    async fn target(&self, table: &Table, draft: &mut Draft) -> Result<Target> {
+    async fn target(&self, table: &Table, draft: &mut Draft, now: i64) -> Result<Target> {
         let key = key_of(&table.schema, draft)?;
         let Some(id) = draft.id else {
             let Some(key) = key else {
                 if table.schema.key.is_some() {
                     return Err(key_missing(table));
                 }
-                return Ok(self.fresh_target());
+                return Ok(self.fresh_target(now));
             };
             let id = match self.owner_of(table, &key).await? {
                 Some(id) => id,
@@ -212,9 +212,9 @@ impl Transaction {
         Ok(Target { id, key: key.or(known), before, fresh: false })
     }
 
-    fn fresh_target(&self) -> Target {
+    fn fresh_target(&self, now: i64) -> Target {
         let world = &self.handle.shared().world;
-        let id = Id::v7(world.now_ms(), [world.random(), world.random()]);
+        let id = Id::v7(now.max(0) as u64, [world.random(), world.random()]);
         Target { id, key: None, before: None, fresh: true }
     }
 
@@ -228,9 +228,14 @@ impl Transaction {
         }
     }
 
-    async fn write(&mut self, table: &Table, target: Target, draft: &Draft) -> Result<Stored> {
+    async fn write(
+        &mut self,
+        table: &Table,
+        target: Target,
+        draft: &Draft,
+        now: i64,
+    ) -> Result<Stored> {
         let Target { id, key, before, fresh } = target;
-        let now = self.now()?;
         let old = before.as_ref().map(|bytes| entry::split(bytes)).transpose()?;
         let old = old.map(|(_, payload)| RecordRef::new(payload)).transpose()?;
         let (birth, created_at, old_aliases) = match old {
@@ -260,7 +265,7 @@ impl Transaction {
 
     /// Removes a record and counts its births, so that links to it stay gone when it is born again.
     pub(crate) async fn remove(&mut self, table: &Table, id: Id) -> Result<bool> {
-        self.check_age()?;
+        self.now()?;
         let Some(before) = self.record_bytes(table.number, id).await? else { return Ok(false) };
         let birth = RecordRef::new(entry::split(&before)?.1)?.birth()?;
         self.stage(table, id, Some(&before), None).await?;
@@ -295,13 +300,6 @@ impl Transaction {
             Err(_) => Err(Error::corrupt("ENTRY_DAMAGED", "a count of births is damaged")),
         }
     }
-
-    /// Now, and never before what was committed already.
-    fn now(&self) -> Result<i64> {
-        let shared = self.handle.shared();
-        let now = shared.world.now_ms().min(i64::MAX as u64) as i64;
-        Ok(now.max(shared.head()?.instant))
-    }
 }
 
 /// Links.
@@ -329,7 +327,8 @@ impl Transaction {
         draft.check()?;
         let id = arc.id();
         let before = self.record_bytes(number::LINKS, id).await?;
-        self.write(&table, Target { id, key: None, before, fresh: false }, &draft).await?;
+        let target = Target { id, key: None, before, fresh: false };
+        self.write(&table, target, &draft, self.now()?).await?;
         Ok(id)
     }
 
@@ -422,7 +421,7 @@ impl Transaction {
         let id = Id::derived(&self.tenant.name, &table.name, &normalize(key)?);
         let before = self.record_bytes(table.number, id).await?;
         let target = Target { id, key: Some(key.into()), before, fresh: false };
-        self.write(&table, target, &properties.into()).await?;
+        self.write(&table, target, &properties.into(), self.now()?).await?;
         Ok(())
     }
 
@@ -430,7 +429,7 @@ impl Transaction {
         let tables = self.table_named(TABLES).await?;
         let before = self.record_bytes(number::TABLES, id).await?;
         let target = Target { id, key, before, fresh: false };
-        self.write(&tables, target, &properties.into()).await?;
+        self.write(&tables, target, &properties.into(), self.now()?).await?;
         Ok(())
     }
 

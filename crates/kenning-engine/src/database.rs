@@ -8,6 +8,7 @@ use kenning_record::{Draft, Id, Json, Record, RecordRef, TenantNo, Version, chec
 use kenning_record::{entry, keys, normalize};
 use kenning_store::{Batch, Error, ErrorKind, Finding, Range, Result, Store, World};
 
+use crate::cache::cache_key;
 use crate::change::{Link, Present};
 use crate::committer::{Committed, Committer, outcome};
 use crate::find::Explain;
@@ -15,7 +16,7 @@ use crate::history::Past;
 use crate::log::{Follower, LogRow, TransactionId};
 use crate::settings::Settings;
 use crate::shared::{Head, Shared};
-use crate::table::{TableInfo, number};
+use crate::table::{Table, TableInfo, number};
 use crate::tenant::{ROOT, TENANTS, Tenant, rem_tables};
 use crate::transaction::Transaction;
 use crate::view::{At, Encoded, View};
@@ -422,10 +423,19 @@ impl Database {
 
     /// The record under `id`, as it is stored.
     pub async fn get_encoded(&self, table: &str, id: Id) -> Result<Option<Encoded>> {
-        if let Some(known) = self.cached(table, id) {
-            return Ok(Some(known));
-        }
-        self.view()?.get_encoded(table, id).await
+        let shared = &self.handle.shared;
+        let Some(table) = self.current_table(table) else {
+            return self.view()?.get_encoded(table, id).await;
+        };
+        let key = keys::record(self.tenant.number, table.number, &id);
+        // The shortest way to a record that memory has: no snapshot, no view.
+        let cached = shared.cache.get(&cache_key(&key), shared.version());
+        let bytes = match cached {
+            Some(bytes) => Some(bytes),
+            None => shared.head()?.snapshot.get(&key).await?,
+        };
+        let table = Arc::clone(&table.shared_name);
+        Ok(bytes.map(|bytes| Encoded { id, table, bytes }))
     }
 
     /// Records of every table that have `name` as their key or as an alias.
@@ -502,21 +512,13 @@ impl Database {
         Follower::open(self, name).await
     }
 
-    /// A record that memory has, without making a view: the shortest way to it.
-    fn cached(&self, table: &str, id: Id) -> Option<Encoded> {
+    /// The table of this name, if it was compiled before and memory has its record.
+    fn current_table(&self, name: &str) -> Option<Arc<Table>> {
         let shared = &self.handle.shared;
-        let version = shared.version();
-        let known = shared.tables.known(self.tenant.number, table)?;
-        let record = |table: u32, id: Id| {
-            let key = keys::record(self.tenant.number, table, &id);
-            shared.cache.get(&crate::cache::cache_key(&key), version)
-        };
-        let current = record(number::TABLES, known.id)?;
-        if !known.is(&current) {
-            return None;
-        }
-        let bytes = record(known.number, id)?;
-        Some(Encoded { id, table: Arc::clone(&known.shared_name), bytes })
+        let known = shared.tables.known(self.tenant.number, name)?;
+        let key = keys::record(self.tenant.number, number::TABLES, &known.id);
+        let current = shared.cache.get(&cache_key(&key), shared.version())?;
+        known.is(&current).then_some(known)
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Settings {
     pub isolation: Isolation,
     /// Whether overwritten values are kept. Without them there are no views of the past.
     pub history_keep: bool,
-    /// Bytes of records kept in memory.
+    /// Bytes of records kept in memory, at least 1 MiB.
     pub record_cache_bytes: usize,
     /// How long a transaction may be open.
     pub transaction_ms_max: u64,

@@ -219,7 +219,7 @@ impl Cached {
 
     fn keep(&self, key: &[u8], value: &Bytes) -> Result<()> {
         let (from, _) = entry::check(value)?;
-        self.cache.insert(cache_key(key), value.clone(), from, self.version);
+        self.cache.insert(cache_key(key), value, from, self.version);
         Ok(())
     }
 }

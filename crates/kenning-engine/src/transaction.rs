@@ -30,6 +30,8 @@ pub struct Transaction {
     pub(crate) staging: Arc<Staging>,
     pub(crate) log: LogBody,
     pub(crate) beside: Batch,
+    /// The table whose schema the last change stands on.
+    schema_of: Option<Id>,
     /// Whether a table of tables changed.
     pub(crate) schema_changed: bool,
     /// Whether changes go into the log; what only clears up does not.
@@ -37,6 +39,8 @@ pub struct Transaction {
     id: TransactionId,
     id_given: bool,
     began_ms: u64,
+    /// The last instant before it began.
+    instant: i64,
     durability: Durability,
     /// What it reads, until it lets go of it.
     snapshot: Version,
@@ -79,11 +83,13 @@ impl Transaction {
             staging,
             log: LogBody::new(),
             beside: Batch::new(),
+            schema_of: None,
             schema_changed: false,
             logged: true,
             id: id.unwrap_or_else(made),
             id_given: id.is_some(),
             began_ms: shared.world.now_ms(),
+            instant: head.instant,
             durability: shared.settings.durability,
             snapshot: head.version,
         })
@@ -102,7 +108,7 @@ impl Transaction {
     /// Commits. After `Conflict` nothing has landed: begin again. After `Closed` with the code
     /// `OUTCOME_UNKNOWN` it may have: reopen the database and ask for the outcome of its id.
     pub async fn commit(mut self) -> Result<Committed> {
-        self.check_age()?;
+        self.now()?;
         let State { writes, mut reads, bases, bytes } = self.staging.take();
         let bytes = bytes + self.log.size_bytes() + self.beside.size_bytes();
         if bytes > TRANSACTION_BYTES_MAX {
@@ -135,13 +141,12 @@ impl Transaction {
         submit(&self.handle, request, answer).await
     }
 
-    /// A transaction that was left open too long would only be refused later.
-    pub(crate) fn check_age(&self) -> Result<()> {
+    /// Now, and never before what was committed when it began. Refuses a transaction that was left
+    /// open too long, which would only be refused later.
+    pub(crate) fn now(&self) -> Result<i64> {
         let shared = self.handle.shared();
-        let (age, max) = (
-            shared.world.now_ms().saturating_sub(self.began_ms),
-            shared.settings.transaction_ms_max,
-        );
+        let now = shared.world.now_ms();
+        let (age, max) = (now.saturating_sub(self.began_ms), shared.settings.transaction_ms_max);
         if age > max {
             let message = format!(
                 "the transaction has been open for {} s, the most is {} s",
@@ -150,7 +155,7 @@ impl Transaction {
             );
             return Err(Error::conflict("TOO_OLD", message));
         }
-        Ok(())
+        Ok(i64::try_from(now).unwrap_or(i64::MAX).max(self.instant))
     }
 
     /// Refuses to stage without end.
@@ -185,7 +190,10 @@ impl Transaction {
             None => Vec::new(),
         };
         self.staging.stand_on(&key);
-        self.staging.stand_on(&keys::record(self.tenant.number, number::TABLES, &table.id));
+        if self.schema_of != Some(table.id) {
+            self.schema_of = Some(table.id);
+            self.staging.stand_on(&keys::record(self.tenant.number, number::TABLES, &table.id));
+        }
         self.stage_entries(table, difference(old_entries, new_entries)).await?;
         if self.logged {
             self.log.push(table.number, id, after);

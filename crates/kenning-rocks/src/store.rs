@@ -9,7 +9,7 @@ use kenning_store::{Folder, PartId, Range, Result, Snapshot, Store, Write, limit
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, FlushOptions, ReadOptions,
-    ReadTier, WaitForCompactOptions, WriteBatch, WriteOptions,
+    ReadTier, WaitForCompactOptions, WriteBatch, WriteOptions, properties,
 };
 
 use crate::error::store_error;
@@ -20,6 +20,8 @@ use crate::snapshot::RocksSnapshot;
 
 /// The engine's name in the marker of a database folder.
 const ENGINE: &str = "rocksdb";
+/// Recent writes that a close leaves to be replayed.
+const REPLAYED_WRITES_MAX: u64 = 10_000;
 /// Bytes that RocksDB adds to a write in a batch, at most: tag, family, two lengths.
 const WRITE_BYTES_MORE: usize = 12;
 
@@ -123,6 +125,17 @@ impl Engine {
         self.db().write_opt(writes, &options)
     }
 
+    /// Whether the next open would wait for the log. Else a file for each family, synced, would be
+    /// the longer wait: for a program that makes one change.
+    fn is_long_to_replay(&self) -> bool {
+        let writes = |family: &&ColumnFamily| {
+            let count = properties::NUM_ENTRIES_ACTIVE_MEM_TABLE;
+            self.db().property_int_value_cf(*family, count).ok()?
+        };
+        let writes: u64 = self.database.families().iter().filter_map(writes).sum();
+        writes > REPLAYED_WRITES_MAX
+    }
+
     fn flush(&self) -> Result<(), rocksdb::Error> {
         let families = self.database.families();
         self.db().flush_cfs_opt(&families, &FlushOptions::default())
@@ -179,10 +192,11 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // So that the next open has no log to replay. Nobody is left to be told of an error, and
-        // after one the log still has everything.
+        // Nobody is left to be told of an error, and after one the log still has everything.
         if self.failed.get().is_none() {
-            let _ = self.flush();
+            if self.is_long_to_replay() {
+                let _ = self.flush();
+            }
             let _ = self.db().flush_wal(true);
         }
         self.db().cancel_all_background_work(true);

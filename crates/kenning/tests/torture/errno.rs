@@ -31,7 +31,7 @@ pub(crate) fn run(torture: &Torture) -> Result<Ended, Failure> {
         for errno in [EIO, ENOSPC] {
             for nth in (1..=n).step_by(step) {
                 failed += 1;
-                unknown += fail(*call, nth, errno, torture.seed, None)?;
+                unknown += fail(*call, nth, errno, torture.seed)?;
             }
         }
     }
@@ -45,7 +45,7 @@ fn work(path: &Path, threads: u64, seed: u64, fault: Fault, bug: Option<Bug>) ->
 }
 
 /// How many calls the workload makes.
-pub(crate) fn count(call: Call, seed: u64) -> Check<u64> {
+fn count(call: Call, seed: u64) -> Check<u64> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("db");
     let mut ledger = Ledger::default();
@@ -55,18 +55,28 @@ pub(crate) fn count(call: Call, seed: u64) -> Check<u64> {
 }
 
 /// Fails one call; says how many outcomes were unknown.
-pub(crate) fn fail(call: Call, nth: u64, errno: i32, seed: u64, bug: Option<Bug>) -> Check<u64> {
+fn fail(call: Call, nth: u64, errno: i32, seed: u64) -> Check<u64> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("db");
+    let threads = if nth.is_multiple_of(2) { THREADS } else { 1 };
+    let fault = Fault::At(call, nth, What::Errno(errno));
+    let failed = run_once(&mut Ledger::default(), &work(&path, threads, seed, fault, None));
+    failed.map_err(|failure| failure.at(format!("errno {errno} at {} {nth}", call_name(call))))
+}
+
+fn run_once(ledger: &mut Ledger, work: &Work) -> Check<u64> {
+    ledger.run(work, || Ok(()))?;
+    ensure!(ledger.ended, "the child died");
+    check(&work.path, ledger, &mut Chance::new(work.seed))?;
+    Ok(ledger.unknown)
+}
+
+/// Fails one write on a database that was made before, perhaps with a bug.
+pub(crate) fn fail_write_later(nth: u64, seed: u64, bug: Option<Bug>) -> Check {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("db");
     let mut ledger = Ledger::default();
-    let fault = Fault::At(call, nth, What::Errno(errno));
-    let failed = || -> Check<u64> {
-        let threads = if nth % 2 == 0 { THREADS } else { 1 };
-        ledger.run(&work(&path, threads, seed, fault, bug), || Ok(()))?;
-        ensure!(ledger.ended, "the child died");
-        check(&path, &ledger, &mut Chance::new(seed ^ nth))?;
-        Ok(ledger.unknown)
-    };
-    let place = format!("errno {errno} at {} {nth}", call_name(call));
-    failed().map_err(|failure| failure.at(place))
+    ledger.run(&Work { rounds: 0, ..work(&path, 1, seed, Fault::None, None) }, || Ok(()))?;
+    let fault = Fault::At(Call::Write, nth, What::Errno(EIO));
+    run_once(&mut ledger, &work(&path, 1, seed, fault, bug)).map(|_| ())
 }

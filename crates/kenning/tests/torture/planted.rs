@@ -6,7 +6,7 @@
 use kenning::{Bug, Isolation, Options, Settings};
 use kenning_store::block_on;
 use kenning_test::power::PowerDisk;
-use kenning_test::syscalls::{self, Call, EIO, Plan};
+use kenning_test::syscalls::{self, Call, Plan};
 
 use crate::chance::{Chance, Check, Failure, ensure};
 use crate::cycles::Anomaly;
@@ -81,11 +81,10 @@ pub(crate) fn skip_sync(torture: &Torture) -> Result<Ended, Failure> {
 }
 
 pub(crate) fn ack_before_commit(torture: &Torture) -> Result<Ended, Failure> {
-    let writes = errno::count(Call::Write, torture.seed)?;
     noticed(Bug::AckBeforeCommit, |planted| {
-        // The last quarter: before it the database is still being made.
-        for nth in (writes - writes / 4..writes).step_by(2) {
-            errno::fail(Call::Write, nth, EIO, torture.seed, planted)?;
+        for nth in (20..60).step_by(4) {
+            errno::fail_write_later(nth, torture.seed, planted)
+                .map_err(|failure| failure.at(format!("write {nth}")))?;
         }
         Ok(())
     })

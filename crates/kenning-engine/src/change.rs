@@ -5,6 +5,7 @@ use kenning_record::{Body, Draft, End, Id, Json, Path, Record, RecordRef, Schema
 use kenning_record::{entry, keys, normalize};
 use kenning_store::{Bytes, Error, Range, Result};
 
+use crate::committer::frame;
 use crate::staging::PENDING;
 use crate::table::{Field, Table, check_new_name, number};
 use crate::tenant::{LINKS, TABLES};
@@ -205,6 +206,12 @@ impl Transaction {
             (None, None) if table.schema.key.is_some() => return Err(key_missing(table)),
             _ => {}
         }
+        if let (None, Some(key)) = (&before, &key)
+            && id != Id::derived(&self.tenant.name, &table.name, &normalize(key)?)
+        {
+            let message = format!("id {id} is not the one that key '{key}' leads to");
+            return Err(Error::invalid("ID_NOT_OF_KEY", message));
+        }
         if before.is_some() && known.is_none() && key.is_some() {
             let message = format!("record {id} was made without a key; add an alias instead");
             return Err(Error::invalid("KEY_IS_IDENTITY", message));
@@ -223,7 +230,7 @@ impl Transaction {
         let name = keys::name_key(self.tenant.number, &normalize(key)?, table.number);
         self.staging.stand_on(&name);
         match self.source.get(&name).await? {
-            Some(bytes) => kenning_index::entry_id(entry::split(&bytes)?.1).map(Some),
+            Some(bytes) => kenning_index::entry_id(entry::check(&bytes)?.1).map(Some),
             None => Ok(None),
         }
     }
@@ -268,24 +275,34 @@ impl Transaction {
         self.now()?;
         let Some(before) = self.record_bytes(table.number, id).await? else { return Ok(false) };
         let birth = RecordRef::new(entry::split(&before)?.1)?.birth()?;
+        let was_half_done = std::mem::replace(&mut self.half_done, true);
         self.stage(table, id, Some(&before), None).await?;
         if table.number != number::LINKS {
+            // A link that lands meanwhile must not miss its note.
+            self.reads_checked = true;
             let key = keys::birth(self.tenant.number, table.number, &id);
             let was = self.staging.base(&key).await?;
             self.staging.put(key, &birth.to_le_bytes(), was);
             if self.has_links(End { table: table.number, id }).await? {
                 let work = keys::sweep(self.tenant.number, table.number, Some(&id));
-                self.beside.put(&work, &[]);
+                self.beside.put(&work, &frame(0, &[]));
             }
         }
+        self.half_done = was_half_done;
         Ok(true)
     }
 
     async fn has_links(&self, end: End) -> Result<bool> {
         for at in [kenning_index::direction::OUT, kenning_index::direction::IN] {
             let range = Range::prefix(keys::links_of(self.tenant.number, at, end));
-            if !self.source.page(&range.forward().rows(1)).await?.rows.is_empty() {
-                return Ok(true);
+            let mut next = Some(range.forward().rows(1));
+            while let Some(scan) = next {
+                let page = self.source.page(&scan).await?;
+                if !page.rows.is_empty() {
+                    return Ok(true);
+                }
+                // Of links that this transaction removed a page may be empty and not the last.
+                next = page.rest;
             }
         }
         Ok(false)
@@ -295,7 +312,7 @@ impl Transaction {
     async fn births(&self, end: End) -> Result<u32> {
         let key = keys::birth(self.tenant.number, end.table, &end.id);
         let Some(bytes) = self.source.get(&key).await? else { return Ok(0) };
-        match entry::split(&bytes)?.1.try_into() {
+        match entry::check(&bytes)?.1.try_into() {
             Ok(births) => Ok(u32::from_le_bytes(births)),
             Err(_) => Err(Error::corrupt("ENTRY_DAMAGED", "a count of births is damaged")),
         }
@@ -325,7 +342,7 @@ impl Transaction {
             ..Draft::from(arc.properties(&link.properties))
         };
         draft.check()?;
-        let id = arc.id();
+        let id = self.link_id(arc.source, kind, arc.target).await?;
         let before = self.record_bytes(number::LINKS, id).await?;
         let target = Target { id, key: None, before, fresh: false };
         self.write(&table, target, &draft, self.now()?).await?;
@@ -338,12 +355,19 @@ impl Transaction {
         let table = self.table_named(LINKS).await?;
         let source = self.referent_or_future(source).await?;
         let target = self.referent_or_future(target).await?;
-        let id = Id::of_link(&source, kind, &target);
+        let id = self.link_id(source, kind, target).await?;
         let Some(bytes) = self.record_bytes(number::LINKS, id).await? else { return Ok(false) };
         let arc = LinkArc::read(RecordRef::new(entry::split(&bytes)?.1)?)?;
         self.remove(&table, id).await?;
         Ok(self.births(source).await? < arc.source_birth
             && self.births(target).await? < arc.target_birth)
+    }
+
+    /// The id of the record of a link.
+    async fn link_id(&self, source: End, kind: &str, target: End) -> Result<Id> {
+        let (from, to) =
+            (self.table_numbered(source.table).await?, self.table_numbered(target.table).await?);
+        Ok(Id::of_link((&from.name, source.id), kind, (&to.name, target.id)))
     }
 
     /// An end of a new link, and the birth that the link belongs to.
@@ -391,9 +415,12 @@ impl Transaction {
         let mut fields: Vec<Field> = table.fields.iter().filter(kept).map(Field::copy).collect();
         let next_index = add_fields(&mut fields, table.next_index, &schema);
         let properties = Table::properties(table.number, &schema, &fields, next_index);
+        let was_half_done = std::mem::replace(&mut self.half_done, true);
         self.put_table(table.id, Some(name.into()), properties).await?;
         let altered = self.table_named(name).await?;
-        self.reindex(&table, &altered).await
+        self.reindex(&table, &altered).await?;
+        self.half_done = was_half_done;
+        Ok(())
     }
 
     /// Drops a table. Its records are out of sight at once and cleared up in the background.
@@ -406,7 +433,7 @@ impl Transaction {
         let work = keys::sweep(self.tenant.number, table.number, None);
         // Whoever clears up must know the indexes that the table had.
         let bytes = before.expect("a table that was found has a record");
-        self.beside.put(&work, &[table.id.as_bytes(), &bytes[..]].concat());
+        self.beside.put(&work, &frame(0, &[table.id.as_bytes(), &bytes[..]].concat()));
         Ok(())
     }
 

@@ -159,9 +159,20 @@ struct Previous {
 
 /// Who waits for an answer, and which.
 struct Reply {
+    tenant: TenantNo,
     id: TransactionId,
     answer: Committed,
     sender: oneshot::Sender<Result<Committed>>,
+}
+
+impl Reply {
+    fn new(request: Request, answer: Committed) -> Self {
+        Reply { tenant: request.tenant, id: request.id, answer, sender: request.reply }
+    }
+
+    fn is(&self, request: &Request) -> bool {
+        self.tenant == request.tenant && self.id == request.id
+    }
 }
 
 /// A group in the making.
@@ -172,6 +183,8 @@ struct Group {
     marks: Vec<(CacheKey, Version)>,
     /// What landed, in case the window may not know yet.
     late: Vec<(Version, Vec<Vec<u8>>)>,
+    /// Whether it leaves work for the sweeper.
+    swept: bool,
     version: Version,
     instant: i64,
     durability: Durability,
@@ -192,8 +205,11 @@ impl Committer {
                 Next::Group(requests) => self.commit(requests),
                 Next::Idle => self.sync(),
                 Next::Closed => {
-                    // The last relaxed commits are worth a sync; if it fails nobody waits for it.
-                    let _ = self.behind_since.is_some() && self.sync().is_err();
+                    if self.behind_since.is_some()
+                        && let Err(error) = self.sync()
+                    {
+                        self.shared.close(Some(error));
+                    }
                     return;
                 }
             };
@@ -207,7 +223,8 @@ impl Committer {
     /// How long the disk may stay behind; `None` if it is not.
     fn sync_due(&self) -> Option<Duration> {
         let since = self.behind_since?;
-        let late = self.shared.world.now_ms().saturating_sub(since);
+        // A clock that jumped back tells nothing: then it is due now.
+        let late = self.shared.world.now_ms().checked_sub(since).unwrap_or(u64::MAX);
         Some(Duration::from_millis(self.shared.settings.sync_ms.saturating_sub(late)))
     }
 
@@ -233,6 +250,7 @@ impl Committer {
             replies: Vec::with_capacity(requests.len()),
             marks: Vec::new(),
             late: Vec::new(),
+            swept: false,
             version: head.version,
             // A clock that jumps back does not take the instants with it.
             instant: now.max(head.instant),
@@ -257,20 +275,21 @@ impl Committer {
         group: &mut Group,
         request: Request,
     ) -> Result<(), (Error, Sender)> {
+        // Also for one that landed before: then it may not have been durable.
+        if request.durability == Durability::Strict {
+            group.durability = Durability::Strict;
+        }
         let judged = self.judge(head, group, &request);
         let previous = match judged.and_then(|known| Ok((known, self.previous_of(&request)?))) {
             Ok((None, previous)) => previous,
             Ok((Some(answer), _)) => {
-                group.replies.push(Reply { id: request.id, answer, sender: request.reply });
+                group.replies.push(Reply::new(request, answer));
                 return Ok(());
             }
             Err(error) => return Err((error, request.reply)),
         };
-        if request.durability == Durability::Strict {
-            group.durability = Durability::Strict;
-        }
-        let (id, answer, sender) = self.append(group, request, previous);
-        group.replies.push(Reply { id, answer, sender });
+        let reply = self.append(group, request, previous);
+        group.replies.push(reply);
         Ok(())
     }
 
@@ -282,10 +301,10 @@ impl Committer {
         request: &Request,
     ) -> Result<Option<Committed>> {
         if request.id_given && !self.has(Bug::ReplayTwice) {
-            if let Some(reply) = group.replies.iter().find(|reply| reply.id == request.id) {
+            if let Some(reply) = group.replies.iter().find(|reply| reply.is(request)) {
                 return Ok(Some(reply.answer));
             }
-            if let Some(answer) = block_on(outcome(&*head.snapshot, request.id))? {
+            if let Some(answer) = block_on(outcome(&*head.snapshot, request.tenant, request.id))? {
                 return Ok(Some(answer));
             }
         }
@@ -294,17 +313,13 @@ impl Committer {
     }
 
     /// Writes the transaction into the batch of the group.
-    fn append(
-        &mut self,
-        group: &mut Group,
-        request: Request,
-        previous: Previous,
-    ) -> (TransactionId, Committed, Sender) {
+    fn append(&mut self, group: &mut Group, request: Request, previous: Previous) -> Reply {
         let batch = &mut group.batch;
         copy(&request.beside, batch);
+        group.swept |= request.log.is_some() && !request.beside.is_empty();
         let Some(log) = request.log else {
             let answer = Committed { version: group.version, instant: group.instant };
-            return (request.id, answer, request.reply);
+            return Reply::new(request, answer);
         };
         let reuse = self.has(Bug::ReuseVersion) && group.version > self.shared.version();
         let version = group.version + u64::from(!reuse);
@@ -329,7 +344,7 @@ impl Committer {
         };
         let latest = Previous { version, schema: head.schema };
         batch.put_with(&keys::log(request.tenant, version), |bytes| log.finish(head, bytes));
-        batch.put(&keys::outcome(&request.id.0), &encode_outcome(request.tenant, answer));
+        batch.put(&keys::outcome(request.tenant, &request.id.0), &encode_outcome(answer));
         self.previous.insert(request.tenant, latest);
         group.version = version;
         if self.has(Bug::ForgetGroupConflicts) {
@@ -337,7 +352,7 @@ impl Committer {
         } else {
             self.window.push(version, keys);
         }
-        (request.id, answer, request.reply)
+        Reply { tenant: request.tenant, id: request.id, answer, sender: request.reply }
     }
 
     /// What the log entry of this transaction refers to.
@@ -356,7 +371,8 @@ impl Committer {
 
     /// Commits the batch, publishes the new version and answers everybody.
     fn land(&mut self, head: &Head, group: Group) -> Result<()> {
-        let Group { mut batch, mut replies, marks, version, instant, durability, .. } = group;
+        let Group { mut batch, mut replies, marks, swept, version, instant, durability, .. } =
+            group;
         // Without history no earlier version can be shown.
         let keep = self.shared.settings.history_keep;
         let history_from = if keep { head.history_from } else { version };
@@ -399,6 +415,9 @@ impl Committer {
         self.shared.counters.groups.fetch_add(1, Relaxed);
         self.shared.counters.commits.fetch_add(replies.len() as u64, Relaxed);
         self.shared.sweep.tick(instant);
+        if swept {
+            self.shared.sweep.ring();
+        }
         for reply in replies {
             answer(reply.sender, Ok(reply.answer));
         }
@@ -423,7 +442,7 @@ fn answer(sender: Sender, answer: Result<Committed>) {
     let _ = sender.send(answer);
 }
 
-fn unknown(id: TransactionId, error: &Error) -> Error {
+pub(crate) fn unknown(id: TransactionId, error: &Error) -> Error {
     let message = format!(
         "the commit failed in the store, so it is unknown whether transaction {id} landed; \
          reopen the database and ask for its outcome"
@@ -461,9 +480,8 @@ pub(crate) fn frame(version: Version, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn encode_outcome(tenant: TenantNo, answer: Committed) -> Vec<u8> {
-    let payload = [&answer.instant.to_le_bytes()[..], &tenant.to_le_bytes()].concat();
-    frame(answer.version, &payload)
+fn encode_outcome(answer: Committed) -> Vec<u8> {
+    frame(answer.version, &answer.instant.to_le_bytes())
 }
 
 /// Reads what `encode_outcome` wrote.
@@ -478,7 +496,12 @@ pub(crate) fn decode_outcome(bytes: &[u8]) -> Result<Committed> {
 /// What became of the transaction `id`, as far as `snapshot` knows.
 pub(crate) async fn outcome(
     snapshot: &dyn Snapshot,
+    tenant: TenantNo,
     id: TransactionId,
 ) -> Result<Option<Committed>> {
-    snapshot.get(&keys::outcome(&id.0)).await?.map(|bytes| decode_outcome(&bytes)).transpose()
+    snapshot
+        .get(&keys::outcome(tenant, &id.0))
+        .await?
+        .map(|bytes| decode_outcome(&bytes))
+        .transpose()
 }

@@ -143,12 +143,13 @@ impl Database {
         root.tenant(tenant).await
     }
 
-    /// Closes the database for every handle, after everything that was submitted is committed.
+    /// Closes the database for every handle, after everything that was submitted is committed. An
+    /// error says that not all of it is durable, or why the database had closed itself before.
     pub async fn close(self) -> Result<()> {
         if let Some(guard) = &self.handle.guard {
             guard.close();
         }
-        Ok(())
+        self.handle.shared.failure().map_or(Ok(()), Err)
     }
 
     /// A handle on another tenant of the same database.
@@ -193,10 +194,10 @@ impl Database {
         }
     }
 
-    /// The tables that exist from the start; a crash may have come between a tenant and its tables.
+    /// The tables that exist from the start are the first that a tenant logs; a crash may have come
+    /// between the tenant and them.
     async fn ensure_rem_tables(&self) -> Result<()> {
-        let [(first, _), ..] = rem_tables();
-        if self.view()?.find_table(first).await?.is_some() {
+        if !self.view()?.log(0, 1).await?.is_empty() {
             return Ok(());
         }
         let mut tries = Tries::new(self);
@@ -256,7 +257,9 @@ impl Database {
     /// The version of the transaction with this id; `None` if it did not land, or over a day ago.
     pub async fn outcome(&self, id: TransactionId) -> Result<Option<Version>> {
         let head = self.handle.shared.head()?;
-        Ok(outcome(&*head.snapshot, id).await?.map(|committed| committed.version))
+        Ok(outcome(&*head.snapshot, self.tenant.number, id)
+            .await?
+            .map(|committed| committed.version))
     }
 }
 
@@ -346,7 +349,6 @@ impl Database {
             let mut transaction = self.begin()?;
             let deleted = transaction.delete(table, reference).await;
             if let Some(done) = tries.settle(transaction, deleted).await {
-                self.handle.shared.sweep.ring();
                 return done.map(|(deleted, _)| deleted);
             }
         }
@@ -407,7 +409,6 @@ impl Database {
             let mut transaction = self.begin()?;
             let dropped = transaction.drop_table(name).await;
             if let Some(done) = tries.settle(transaction, dropped).await {
-                self.handle.shared.sweep.ring();
                 return done.map(|((), _)| ());
             }
         }
@@ -515,6 +516,9 @@ impl Database {
     /// The table of this name, if it was compiled before and memory has its record.
     fn current_table(&self, name: &str) -> Option<Arc<Table>> {
         let shared = &self.handle.shared;
+        if !shared.is_open() {
+            return None;
+        }
         let known = shared.tables.known(self.tenant.number, name)?;
         let key = keys::record(self.tenant.number, number::TABLES, &known.id);
         let current = shared.cache.get(&cache_key(&key), shared.version())?;
@@ -573,6 +577,8 @@ pub(crate) async fn tenants(root: &View) -> Result<Vec<(String, TenantNo)>> {
 
 impl Transaction {
     async fn put_tenant(&mut self, name: &str) -> Result<()> {
+        // Two that are made at once must not get the same number.
+        self.reads_checked = true;
         let known = tenants(self).await?;
         let normal = normalize(name)?;
         if known.iter().any(|(known, _)| normalize(known).is_ok_and(|known| known == normal)) {

@@ -111,6 +111,7 @@ impl Search<'_> {
         if unique {
             return kenning_index::entry_id(entry::check(&row.value)?.1);
         }
+        entry::check(&row.value)?;
         let key = keys::field_split(&row.key, n_values)?;
         key.id.ok_or_else(|| {
             kenning_store::Error::corrupt("ENTRY_DAMAGED", "an index entry names no record")

@@ -17,7 +17,8 @@ pub struct Past {
 }
 
 impl View {
-    /// Every state that a record had up to this view, oldest first.
+    /// Every state that a record had up to this view, oldest first. What a transaction has staged is
+    /// no history yet.
     pub async fn history(&self, table: &str, reference: &str) -> Result<Vec<Past>> {
         let table = self.table_named(table).await?;
         let id = match self.id_in(&table, reference).await? {
@@ -42,7 +43,7 @@ impl View {
                 states.push(Past { record, until, deleted: false });
             }
         }
-        if let Some(bytes) = self.record_bytes(table.number, id).await?
+        if let Some(bytes) = self.below.get(&key).await?
             && states.last().is_none_or(|last| last.until.is_some())
         {
             states.push(Past { record: decode(&bytes)?, until: None, deleted: false });

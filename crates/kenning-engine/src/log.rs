@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::task::Poll;
 
 use futures_channel::oneshot;
-use kenning_record::{Id, Json, LogEntry, RecordRef, Version, entry, keys};
-use kenning_store::{Batch, Durability, Range, Result, World};
+use kenning_record::{Id, Json, KEY_BYTES_MAX, LogEntry, RecordRef, Version, entry, keys};
+use kenning_store::{Batch, Durability, Error, Range, Result, World};
 
 use crate::Bug;
 use crate::committer::{Request, frame};
@@ -85,7 +85,7 @@ impl View {
     }
 
     async fn log_row(&self, entry: &LogEntry<'_>) -> Result<LogRow> {
-        let mut changes = Vec::with_capacity(entry.len());
+        let mut changes = Vec::new();
         for change in entry.changes() {
             let change = change?;
             let table = self.find_numbered(change.table).await?;
@@ -119,17 +119,37 @@ pub struct Follower {
     watermark: Version,
     /// The last version that was handed out.
     given: Version,
+    /// Under which it waits.
+    who: u64,
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.database.handle.shared().forget(self.who);
+    }
 }
 
 impl Follower {
     pub(crate) async fn open(database: &Database, name: &str) -> Result<Self> {
+        if name.is_empty() {
+            return Err(Error::invalid("FOLLOWER_NAME", "a follower needs a name"));
+        }
+        if name.len() > KEY_BYTES_MAX {
+            let message = format!(
+                "the name of a follower has {} bytes, the most is {KEY_BYTES_MAX}",
+                name.len()
+            );
+            return Err(Error::exhausted("FOLLOWER_NAME", message));
+        }
         let view = database.view()?;
         let key = keys::watermark(view.tenant.number, name);
         let watermark = match view.source.get(&key).await? {
             Some(bytes) => entry::check(&bytes)?.0,
             None => 0,
         };
-        Ok(Follower { database: database.clone(), name: name.into(), watermark, given: watermark })
+        let who = database.handle.shared().world.random();
+        let (database, name) = (database.clone(), name.into());
+        Ok(Follower { database, name, watermark, given: watermark, who })
     }
 
     /// The version up to which everything was acknowledged.
@@ -145,14 +165,14 @@ impl Follower {
                 return Ok(row);
             }
             let shared = self.database.handle.shared();
-            let mut waited = false;
+            let who = self.who;
+            let moved = || shared.version() != seen || !shared.is_open();
             poll_fn(|context| {
-                if waited || shared.version() != seen || shared.head().is_err() {
-                    return Poll::Ready(());
+                if !moved() {
+                    shared.wake_later(who, context.waker());
                 }
-                shared.wake_later(context.waker());
-                waited = shared.version() != seen;
-                if waited { Poll::Ready(()) } else { Poll::Pending }
+                // Again: it may have happened before the waker was there.
+                if moved() { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;
         }

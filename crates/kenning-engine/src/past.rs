@@ -15,16 +15,16 @@ use kenning_store::{Snapshot, Space};
 /// History rows that one step of the merge asks for.
 const HISTORY_ROWS: usize = 1_024;
 
-pub(crate) struct Past {
+pub(crate) struct AsOf {
     inner: Arc<dyn Snapshot>,
     version: Version,
     /// History entries that were read.
     dead: Arc<AtomicU64>,
 }
 
-impl Past {
+impl AsOf {
     pub(crate) fn new(inner: Arc<dyn Snapshot>, version: Version, dead: Arc<AtomicU64>) -> Self {
-        Past { inner, version, dead }
+        AsOf { inner, version, dead }
     }
 
     /// What `key` was, if something live now is not the answer.
@@ -59,7 +59,7 @@ fn is_exact(key: &[u8]) -> bool {
     key.first().and_then(|byte| space(*byte)).is_some_and(|space| space.is_exact())
 }
 
-impl Snapshot for Past {
+impl Snapshot for AsOf {
     fn try_get(&self, key: &[u8]) -> Result<Found> {
         match self.inner.try_get(key)? {
             Found::Here(value) if !is_exact(key) || self.is_live(&value)? => Ok(Found::Here(value)),
@@ -106,7 +106,7 @@ impl Snapshot for Past {
     }
 }
 
-impl Past {
+impl AsOf {
     /// The next row that was there at the version, from whichever side comes first.
     async fn next(
         &self,

@@ -1,33 +1,30 @@
 //! References: `table/key`, an id, or a bare name.
 
-use kenning_record::{End, Id, keys, normalize};
+use kenning_record::{End, Id, entry, keys, normalize};
 use kenning_store::{Error, Range, Result};
 
-use crate::table::Table;
+use crate::table::{Table, number};
 use crate::view::View;
 
 /// The table of a bare name that is not there yet.
 const TABLE_OF_BARE_NAMES: &str = "entities";
 
 impl View {
-    /// The id of `reference`, an id or a key or an alias, in `table`. `None` if nothing has that
+    /// The id of `reference`, a key or an alias or an id, in `table`. `None` if nothing has that
     /// name; an id is returned whether or not it is in use.
     pub(crate) async fn id_in(&self, table: &Table, reference: &str) -> Result<Option<Id>> {
-        if let Some(id) = as_id(reference) {
-            return Ok(Some(id));
-        }
         let normal = normalize(reference)?;
         let prefix = keys::names_of_table(self.tenant.number, &normal, table.number);
         let mut found = Vec::new();
         for name in self.names(Range::prefix(prefix)).await? {
             match name.alias {
-                // The key wins over aliases.
+                // The key wins over aliases, and over what looks like an id.
                 false => return Ok(Some(name.end.id)),
                 true => found.push(name.end.id),
             }
         }
         match found[..] {
-            [] => Ok(None),
+            [] => Ok(as_id(reference)),
             [id] => Ok(Some(id)),
             [..] => {
                 Err(ambiguous(reference, found.iter().map(|id| format!("{}/{id}", table.name))))
@@ -41,9 +38,6 @@ impl View {
             let id = self.id_in(&table, rest).await?;
             return Ok(id.map(|id| End { table: table.number, id }));
         }
-        if let Some(id) = as_id(reference) {
-            return self.table_of(id).await;
-        }
         let normal = normalize(reference)?;
         let names = self.names(Range::prefix(keys::names_of(self.tenant.number, &normal))).await?;
         let keyed: Vec<_> = names.iter().filter(|name| !name.alias).map(|name| name.end).collect();
@@ -52,7 +46,10 @@ impl View {
         ends.sort_unstable();
         ends.dedup();
         match ends[..] {
-            [] => Ok(None),
+            [] => match as_id(reference) {
+                Some(id) => self.table_of(id).await,
+                None => Ok(None),
+            },
             [end] => Ok(Some(end)),
             [..] => {
                 let mut named = Vec::new();
@@ -90,12 +87,17 @@ impl View {
         if kenning_record::check_table_name(table).is_err() {
             return Ok(None);
         }
-        Ok(self.find_table(table).await?.map(|table| (table, rest)))
+        let table = self.find_table(table).await?;
+        // Nothing of the system's own is an end of a link, or is looked up by name.
+        Ok(table.filter(|table| table.number >= number::FIRST).map(|table| (table, rest)))
     }
 
     async fn table_of(&self, id: Id) -> Result<Option<End>> {
         let mut found = Vec::new();
         for table in self.all_tables().await? {
+            if table.number < number::FIRST {
+                continue;
+            }
             if self.record_bytes(table.number, id).await?.is_some() {
                 found.push(End { table: table.number, id });
             }
@@ -117,14 +119,19 @@ impl View {
         Ok(format!("{}/{reference}", self.table_numbered(end.table).await?.name))
     }
 
-    /// The names in a range of the index of names.
+    /// The names in a range of the index of names, but for those in tables of the system, and in
+    /// tables that were dropped and are not cleared up yet.
     pub(crate) async fn names(&self, range: Range) -> Result<Vec<Name>> {
         let mut names = Vec::new();
         for row in self.rows(range).await? {
             let key = keys::name_split(&row.key)?;
+            let (_, payload) = entry::check(&row.value)?;
+            if key.table < number::FIRST || self.find_numbered(key.table).await?.is_none() {
+                continue;
+            }
             let id = match key.alias_of {
                 Some(id) => id,
-                None => kenning_index::entry_id(kenning_record::entry::split(&row.value)?.1)?,
+                None => kenning_index::entry_id(payload)?,
             };
             let end = End { table: key.table, id };
             names.push(Name { end, alias: key.alias_of.is_some() });

@@ -1,6 +1,6 @@
 //! What the handles and threads of one open database share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::task::Waker;
@@ -26,12 +26,14 @@ pub(crate) struct Shared {
     open: RwLock<Option<Open>>,
     /// The version of the head, for readers that need nothing else.
     version: AtomicU64,
+    /// Whether the database is closed, for readers that need nothing else.
+    ended: AtomicBool,
     /// Why the database closed itself.
     closed: Mutex<Option<Error>>,
     /// Snapshots of open transactions, and how many use each.
     active: Mutex<BTreeMap<Version, usize>>,
     /// Who waits for the next version.
-    waiting: Mutex<Vec<Waker>>,
+    waiting: Mutex<HashMap<u64, Waker>>,
     pub(crate) sweep: Signal,
 }
 
@@ -99,6 +101,7 @@ impl Shared {
             counters: Counters::default(),
             open: RwLock::new(Some(Open { store, head })),
             version,
+            ended: AtomicBool::new(false),
             closed: Mutex::new(None),
             active: Mutex::default(),
             waiting: Mutex::default(),
@@ -131,7 +134,7 @@ impl Shared {
             open.head = head;
         }
         self.version.store(version, Ordering::Release);
-        for waker in std::mem::take(&mut *self.waiting()) {
+        for (_, waker) in std::mem::take(&mut *self.waiting()) {
             waker.wake();
         }
     }
@@ -160,27 +163,44 @@ impl Shared {
         active.keys().next().copied().unwrap_or(head)
     }
 
-    /// Wakes `waker` at the next version, or when the database closes.
-    pub(crate) fn wake_later(&self, waker: &Waker) {
-        self.waiting().push(waker.clone());
+    /// Wakes `waker` at the next version, or when the database closes; `who` has one waker.
+    pub(crate) fn wake_later(&self, who: u64, waker: &Waker) {
+        self.waiting().insert(who, waker.clone());
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
+    /// Wakes `who` no more.
+    pub(crate) fn forget(&self, who: u64) {
+        self.waiting().remove(&who);
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Waker>> {
         self.waiting.lock().expect("no holder of this lock panics")
     }
 
-    /// Closes: nothing can be read or written any more, and the store is let go.
+    /// Closes: nothing new can be begun, read or written. The store is let go when the last view and
+    /// transaction that still holds a snapshot of it is dropped.
     pub(crate) fn close(&self, why: Option<Error>) {
         if let Some(why) = why {
             *self.closed.lock().expect("no holder of this lock panics") = Some(why);
         }
+        self.ended.store(true, Ordering::Release);
         let open = self.open.write().expect("no holder of this lock panics").take();
         self.queue.close();
         self.sweep.close();
-        for waker in std::mem::take(&mut *self.waiting()) {
+        for (_, waker) in std::mem::take(&mut *self.waiting()) {
             waker.wake();
         }
         drop(open);
+    }
+
+    /// Whether it is open still.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.ended.load(Ordering::Acquire)
+    }
+
+    /// The error that closed the database, if one did.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.closed.lock().expect("no holder of this lock panics").as_ref().map(Error::again)
     }
 
     pub(crate) fn why_closed(&self) -> Error {
@@ -276,8 +296,8 @@ impl Snapshot for Cached {
 pub(crate) struct Signal {
     rung: Mutex<(bool, bool)>,
     bell: Condvar,
-    swept_at: AtomicU64,
-    pub(crate) busy: AtomicBool,
+    hour: AtomicU64,
+    hourly: AtomicBool,
 }
 
 impl Signal {
@@ -305,9 +325,15 @@ impl Signal {
     pub(crate) fn tick(&self, instant: i64) {
         const HOUR_MS: u64 = 3_600_000;
         let hour = instant.max(0) as u64 / HOUR_MS;
-        if self.swept_at.swap(hour, Ordering::Relaxed) != hour {
+        if self.hour.swap(hour, Ordering::Relaxed) != hour {
+            self.hourly.store(true, Ordering::Relaxed);
             self.ring();
         }
+    }
+
+    /// Whether the hour changed since this was asked last.
+    pub(crate) fn is_hourly(&self) -> bool {
+        self.hourly.swap(false, Ordering::Relaxed)
     }
 }
 

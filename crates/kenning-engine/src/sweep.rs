@@ -6,11 +6,10 @@
 //! A crash repeats at most one step. Outcomes of transactions are kept for a day.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use kenning_index::{LinkEntry, direction};
 use kenning_record::{End, Id, TableNo, TenantNo, entry, keys};
-use kenning_store::{Batch, Bytes, ErrorKind, Range, Result, Row, Space, block_on};
+use kenning_store::{Batch, Bytes, Error, ErrorKind, Range, Result, Row, Space, block_on};
 
 use crate::committer::decode_outcome;
 use crate::database::Handle;
@@ -23,27 +22,32 @@ use crate::view::View;
 
 /// Records or links that one step removes.
 const STEP_ROWS: usize = 500;
+/// Bytes after which a step ends.
+const STEP_BYTES: usize = 16 << 20;
 /// How long the outcome of a transaction can be asked for.
 const OUTCOME_MS: i64 = 24 * 3_600_000;
 
 /// Clears up until the database is closed.
 pub(crate) fn run(shared: &Arc<Shared>) {
     while shared.sweep.wait() {
-        shared.sweep.busy.store(true, Ordering::Release);
         // An error that is worth telling closes the database, and whoever uses it is told. Anything
         // else is tried again at the next ring: the note of the work is still there.
         let _ = block_on(sweep(shared));
-        shared.sweep.busy.store(false, Ordering::Release);
     }
 }
 
 async fn sweep(shared: &Arc<Shared>) -> Result<()> {
     let handle = Handle::background(Arc::clone(shared));
     let view = View::now(&handle, &Tenant::new(ROOT, ""))?;
+    let mut failed = Ok(());
     for row in view.rows(Range::prefix(keys::sweeps())).await? {
-        work(&handle, &row).await?;
+        // One note that can't be done must not hold up the others.
+        failed = failed.and(work(&handle, &row).await);
     }
-    expire(&view).await
+    if shared.sweep.is_hourly() {
+        expire(&view).await?;
+    }
+    failed
 }
 
 /// Does what one note says.
@@ -51,8 +55,11 @@ async fn work(handle: &Handle, note: &Row) -> Result<()> {
     let (tenant, table, id) = keys::sweep_split(&note.key)?;
     let tenant = named(handle, tenant).await?;
     let Some(id) = id else {
-        let (id, bytes) = note.value.split_at_checked(16).unwrap_or((&[0; 16], &[]));
-        let id = Id(id.try_into().expect("it was split after 16 bytes"));
+        let (_, said) = entry::check(&note.value)?;
+        let Some((id, bytes)) = said.split_first_chunk() else {
+            return Err(Error::corrupt("NOTE_DAMAGED", "a note for the sweeper is cut"));
+        };
+        let id = Id(*id);
         let table = Table::compile(tenant.number, id, &Bytes::copy_from_slice(bytes))?;
         while step(handle, &tenant, async |t| drop_records(t, &table, &note.key).await).await? {}
         return Ok(());
@@ -77,6 +84,7 @@ async fn step(
 ) -> Result<bool> {
     loop {
         let mut transaction = Transaction::begin(handle, tenant, None)?;
+        transaction.reads_checked = true;
         let more = body(&mut transaction).await?;
         match transaction.commit().await {
             Ok(_) => return Ok(more),
@@ -95,6 +103,9 @@ async fn drop_records(transaction: &mut Transaction, table: &Table, note: &[u8])
     for row in &page.rows {
         let (_, _, id) = keys::record_split(&row.key)?;
         transaction.remove(table, id).await?;
+        if transaction.staging.bytes() > STEP_BYTES {
+            return Ok(true);
+        }
     }
     let more = page.rest.is_some();
     if !more {
@@ -108,11 +119,10 @@ async fn drop_links(transaction: &mut Transaction, end: End, note: &[u8]) -> Res
     let links = transaction.table_numbered(number::LINKS).await?;
     let dead = dead_links(transaction, end).await?;
     for link in dead.iter().take(STEP_ROWS) {
-        let (source, target) = match link.direction {
-            direction::OUT => (link.near, link.far),
-            _ => (link.far, link.near),
-        };
-        transaction.remove(&links, Id::of_link(&source, &link.kind, &target)).await?;
+        transaction.remove(&links, link.link).await?;
+        if transaction.staging.bytes() > STEP_BYTES {
+            return Ok(true);
+        }
     }
     let more = dead.len() > STEP_ROWS;
     if !more {

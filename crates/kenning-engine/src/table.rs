@@ -13,6 +13,8 @@ use kenning_record::{check_table_name, entry, keys};
 use kenning_store::{Bytes, Error, ErrorKind, Result};
 use serde_json::json;
 
+use crate::staging::PENDING;
+
 /// Numbers of the tables that are not records themselves.
 pub(crate) mod number {
     use kenning_record::TableNo;
@@ -226,7 +228,8 @@ impl Field {
             "number": self.index.number,
             "paths": state.paths,
             "unique": state.unique,
-            "ready_from": state.ready_from,
+            // Of an index made in this very transaction nobody knows the version yet.
+            "ready_from": if state.ready_from == PENDING { 0 } else { state.ready_from },
         })
     }
 
@@ -242,7 +245,7 @@ impl Field {
 /// Refuses names that a user's table can't have.
 pub(crate) fn check_new_name(name: &str) -> Result<()> {
     check_table_name(name)?;
-    if name.starts_with('_') || RESERVED.contains(&name) {
+    if name.starts_with('_') || RESERVED.contains(&name.to_lowercase().as_str()) {
         let message = format!("'{name}' is a name of the system");
         return Err(Error::invalid("TABLE_RESERVED", message));
     }
@@ -286,7 +289,7 @@ impl Tables {
             return Ok(Arc::clone(table));
         }
         let table = Arc::new(Table::compile(tenant, id, bytes)?);
-        let staged = table.version == crate::staging::PENDING;
+        let staged = table.version == PENDING;
         // A view of the past must not push out what the present needs.
         let newer = known.is_none_or(|known| known.version < table.version);
         if newer && !staged {

@@ -9,7 +9,7 @@ use kenning_record::{Id, LogBody, RecordRef, Version, entry, keys};
 use kenning_store::{Batch, Bytes, Durability, Error, ErrorKind, Result, Snapshot, limits};
 
 use crate::Isolation;
-use crate::committer::{Committed, Refused, Request};
+use crate::committer::{Committed, Refused, Request, unknown};
 use crate::database::Handle;
 use crate::log::TransactionId;
 use crate::staging::{Staging, State};
@@ -34,6 +34,11 @@ pub struct Transaction {
     schema_of: Option<Id>,
     /// Whether a table of tables changed.
     pub(crate) schema_changed: bool,
+    /// Whether a change has begun and not come to its end.
+    pub(crate) half_done: bool,
+    /// Whether what it read is checked whatever the isolation: where a missed write would spoil
+    /// the engine's own bookkeeping.
+    pub(crate) reads_checked: bool,
     /// Whether changes go into the log; what only clears up does not.
     pub(crate) logged: bool,
     id: TransactionId,
@@ -74,6 +79,7 @@ impl Transaction {
             handle: handle.clone(),
             tenant: Arc::clone(tenant),
             source,
+            below: Arc::clone(&head.snapshot),
             version: head.version,
             dead: Arc::default(),
         };
@@ -85,6 +91,8 @@ impl Transaction {
             beside: Batch::new(),
             schema_of: None,
             schema_changed: false,
+            half_done: false,
+            reads_checked: false,
             logged: true,
             id: id.unwrap_or_else(made),
             id_given: id.is_some(),
@@ -109,6 +117,10 @@ impl Transaction {
     /// `OUTCOME_UNKNOWN` it may have: reopen the database and ask for the outcome of its id.
     pub async fn commit(mut self) -> Result<Committed> {
         self.now()?;
+        if self.half_done {
+            let message = "a change of this transaction failed half way; begin another one";
+            return Err(Error::invalid("TRANSACTION_FAILED", message));
+        }
         let State { writes, mut reads, bases, bytes } = self.staging.take();
         let bytes = bytes + self.log.size_bytes() + self.beside.size_bytes();
         if bytes > TRANSACTION_BYTES_MAX {
@@ -119,8 +131,10 @@ impl Transaction {
             return Ok(Committed { version: self.version, instant: head.instant });
         }
         match self.handle.shared().settings.isolation {
-            Isolation::Serializable => reads.points.extend(bases),
-            Isolation::Snapshot => reads = Reads { points: bases, ranges: Vec::new() },
+            Isolation::Snapshot if !self.reads_checked && !self.schema_changed => {
+                reads = Reads { points: bases, ranges: Vec::new() };
+            }
+            Isolation::Serializable | Isolation::Snapshot => reads.points.extend(bases),
         }
         let versioned = !writes.is_empty() || self.id_given;
         let (reply, answer) = oneshot::channel();
@@ -190,7 +204,7 @@ impl Transaction {
             None => Vec::new(),
         };
         self.staging.stand_on(&key);
-        if self.schema_of != Some(table.id) {
+        if table.number >= number::FIRST && self.schema_of != Some(table.id) {
             self.schema_of = Some(table.id);
             self.staging.stand_on(&keys::record(self.tenant.number, number::TABLES, &table.id));
         }
@@ -266,8 +280,11 @@ pub(crate) async fn submit(
     answer: oneshot::Receiver<Result<Committed>>,
 ) -> Result<Committed> {
     let shared = handle.shared();
+    let id = request.id;
+    request.beside.check()?;
     match shared.queue.push(request) {
-        Ok(()) => answer.await.unwrap_or_else(|_| Err(shared.why_closed())),
+        // Nobody answers: the committer is gone, and may have been in the middle of it.
+        Ok(()) => answer.await.unwrap_or_else(|_| Err(unknown(id, &shared.why_closed()))),
         Err(Refused::Closed) => Err(shared.why_closed()),
         Err(Refused::Full) => Err(Error::new(
             ErrorKind::Unavailable,

@@ -78,7 +78,8 @@ impl Report {
             Ok(None) => self.add("HEAD_DAMAGED", "there is no head".into()),
             Err(error) => self.add(error.code(), error.to_string()),
         }
-        for space in [Space::Clock, Space::Outcomes, Space::Watermarks, Space::Births] {
+        for space in [Space::Meta, Space::Clock, Space::Outcomes, Space::Watermarks, Space::Births]
+        {
             each(view, Range::prefix([space.byte()]), |row| {
                 if let Err(error) = entry::check(&row.value) {
                     self.add(error.code(), format!("{} in {}", error.message(), space.name()));

@@ -11,7 +11,7 @@ use kenning_store::{Bytes, Error, Range, Result, Row, Snapshot};
 
 use crate::Bug;
 use crate::database::Handle;
-use crate::past::Past;
+use crate::past::AsOf;
 use crate::shared::Cached;
 use crate::table::{Table, TableInfo, number};
 use crate::tenant::Tenant;
@@ -31,6 +31,8 @@ pub struct View {
     pub(crate) handle: Handle,
     pub(crate) tenant: Arc<Tenant>,
     pub(crate) source: Arc<dyn Snapshot>,
+    /// The same without a transaction's own writes.
+    pub(crate) below: Arc<dyn Snapshot>,
     pub(crate) version: Version,
     /// History entries that reading cost so far.
     pub(crate) dead: Arc<AtomicU64>,
@@ -81,6 +83,7 @@ impl View {
             handle: handle.clone(),
             tenant: Arc::clone(tenant),
             source: Arc::clone(&head.snapshot),
+            below: Arc::clone(&head.snapshot),
             version: head.version,
             dead: Arc::default(),
         })
@@ -113,7 +116,7 @@ impl View {
         let dead = Arc::new(AtomicU64::new(0));
         let shared = self.handle.shared();
         let seen = version + u64::from(shared.settings.has(Bug::OffByOneAsOf));
-        let past = Arc::new(Past::new(Arc::clone(&head.snapshot), seen, Arc::clone(&dead)));
+        let past = Arc::new(AsOf::new(Arc::clone(&head.snapshot), seen, Arc::clone(&dead)));
         let source: Arc<dyn Snapshot> = match version == head.version {
             true => Arc::clone(&head.snapshot),
             false => Arc::new(Cached::new(past, version, Arc::clone(&shared.cache))),
@@ -121,6 +124,7 @@ impl View {
         Ok(View {
             handle: self.handle.clone(),
             tenant: Arc::clone(&self.tenant),
+            below: Arc::clone(&source),
             source,
             version,
             dead,
@@ -148,9 +152,6 @@ impl View {
         let mut records: Vec<Record> = Vec::new();
         for name in names {
             let table = self.table_numbered(name.end.table).await?;
-            if table.number < number::FIRST {
-                continue;
-            }
             if records.iter().any(|known| known.id == name.end.id && known.table == table.name) {
                 continue;
             }

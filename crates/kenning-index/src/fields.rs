@@ -68,10 +68,14 @@ pub fn values(mut bytes: &[u8]) -> Result<Vec<Json>> {
 }
 
 /// The ordered bytes of the scalars at `path`, without nulls and without doubles.
-pub(crate) fn scalars(record: RecordRef<'_>, path: &Path) -> Result<Vec<Vec<u8>>> {
+fn scalars(record: RecordRef<'_>, path: &Path) -> Result<Vec<Vec<u8>>> {
     let mut values: Vec<Vec<u8>> = Vec::new();
     record.properties()?.path(path, &mut |value| {
-        collect(value, &mut values)?;
+        if is_ordered(value)? {
+            let mut bytes = Vec::with_capacity(16);
+            order_value(value, &mut bytes)?;
+            values.push(bytes);
+        }
         too_many(values.len())
     })?;
     if values.len() > 1 {
@@ -81,15 +85,12 @@ pub(crate) fn scalars(record: RecordRef<'_>, path: &Path) -> Result<Vec<Vec<u8>>
     Ok(values)
 }
 
-fn collect(value: ValueRef<'_>, values: &mut Vec<Vec<u8>>) -> Result<()> {
+/// Whether a value has a place in the order of an index of its own; null has one where there is
+/// nothing else.
+pub(crate) fn is_ordered(value: ValueRef<'_>) -> Result<bool> {
     match value.kind()? {
-        Kind::Null | Kind::Object | Kind::Array => Ok(()),
-        Kind::Bool | Kind::Number | Kind::Text => {
-            let mut bytes = Vec::with_capacity(16);
-            order_value(value, &mut bytes)?;
-            values.push(bytes);
-            Ok(())
-        }
+        Kind::Null | Kind::Object | Kind::Array => Ok(false),
+        Kind::Bool | Kind::Number | Kind::Text => Ok(true),
     }
 }
 

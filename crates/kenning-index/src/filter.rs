@@ -4,11 +4,11 @@
 //! asked for equality and the next one for any range; what it does not cover is checked on the
 //! record. A hit is checked on the record in any case: an index may only be slow, never wrong.
 
-use kenning_record::{IndexSpec, Json, Path, RecordRef, keys, order_json};
+use kenning_record::{IndexSpec, Json, Path, RecordRef, keys, order_compared, order_json};
 use kenning_record::{TableNo, TenantNo};
 use kenning_store::{Error, Key, Range, Result};
 
-use crate::fields::scalars;
+use crate::fields::is_ordered;
 
 /// What is asked of the records of a table.
 #[derive(Clone, Debug, Default)]
@@ -123,6 +123,10 @@ fn ordered(value: &Json) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+fn null() -> Vec<u8> {
+    ordered(&Json::Null).expect("null is a scalar")
+}
+
 /// A filter in bytes.
 pub struct Question {
     terms: Vec<Term>,
@@ -143,12 +147,21 @@ pub struct Plan {
 }
 
 impl Question {
-    /// Whether `record` passes every test.
+    /// Whether `record` passes every test. Values may be longer, and more, than an index takes.
     pub fn holds(&self, record: RecordRef<'_>) -> Result<bool> {
+        let mut bytes = Vec::new();
         for term in &self.terms {
-            let values = scalars(record, &term.path)?;
-            let null = values.is_empty() && term.bounds.contains(&ordered(&Json::Null)?);
-            if !null && !values.iter().any(|value| term.bounds.contains(value)) {
+            let (mut any, mut passes) = (false, false);
+            record.properties()?.path(&term.path, &mut |value| {
+                if !passes && is_ordered(value)? {
+                    any = true;
+                    bytes.clear();
+                    order_compared(value, &mut bytes)?;
+                    passes = term.bounds.contains(&bytes);
+                }
+                Ok(())
+            })?;
+            if !passes && (any || !term.bounds.contains(&null())) {
                 return Ok(false);
             }
         }
@@ -179,7 +192,7 @@ impl Question {
 
     /// How many leading paths of `spec` are asked for, and the range of values.
     fn cover(&self, spec: &IndexSpec) -> Option<(usize, Vec<u8>, Option<Vec<u8>>)> {
-        let null = ordered(&Json::Null).expect("null is a scalar");
+        let null = null();
         let mut prefix = Vec::new();
         let mut covered = 0;
         for path in &spec.paths {

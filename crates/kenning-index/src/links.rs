@@ -58,6 +58,8 @@ pub struct LinkEntry {
     pub valid_from: Option<i64>,
     /// Valid until this instant.
     pub valid_until: Option<i64>,
+    /// The record of the link.
+    pub link: Id,
     /// The version it is from.
     pub version: Version,
 }
@@ -73,7 +75,7 @@ impl Index for Links {
                 if out { ends } else { (ends.2, ends.3, ends.0, ends.1) };
             target.push(Entry {
                 key: keys::link(subject.tenant, at, near, &arc.kind, far),
-                payload: payload(near_birth, far_birth, arc.weight, from, until),
+                payload: payload(near_birth, far_birth, arc.weight, from, until, subject.id),
                 claim: Claim::Shared,
             });
         }
@@ -82,11 +84,6 @@ impl Index for Links {
 }
 
 impl Arc {
-    /// The id of its record.
-    pub fn id(&self) -> Id {
-        Id::of_link(&self.source, &self.kind, &self.target)
-    }
-
     /// The properties of its record; `extra` are the user's own.
     pub fn properties(&self, extra: &Json) -> Json {
         let end = |end: &End, birth: u32| {
@@ -133,16 +130,26 @@ const FAR_BIRTH_AT: usize = 4;
 const WEIGHT_AT: usize = 8;
 const VALID_FROM_AT: usize = 16;
 const VALID_UNTIL_AT: usize = 24;
-const PAYLOAD_BYTES: usize = 32;
-const _: () = assert!(VALID_UNTIL_AT + size_of::<i64>() == PAYLOAD_BYTES);
+const LINK_AT: usize = 32;
+const PAYLOAD_BYTES: usize = 48;
+const _: () = assert!(VALID_UNTIL_AT + size_of::<i64>() == LINK_AT);
+const _: () = assert!(LINK_AT + size_of::<Id>() == PAYLOAD_BYTES);
 
-fn payload(near: u32, far: u32, weight: f64, from: Option<i64>, until: Option<i64>) -> Vec<u8> {
+fn payload(
+    near: u32,
+    far: u32,
+    weight: f64,
+    from: Option<i64>,
+    until: Option<i64>,
+    link: Id,
+) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(PAYLOAD_BYTES);
     bytes.extend_from_slice(&near.to_le_bytes());
     bytes.extend_from_slice(&far.to_le_bytes());
     bytes.extend_from_slice(&weight.to_le_bytes());
     bytes.extend_from_slice(&from.unwrap_or(i64::MIN).to_le_bytes());
     bytes.extend_from_slice(&until.unwrap_or(i64::MAX).to_le_bytes());
+    bytes.extend_from_slice(link.as_bytes());
     assert_eq!(bytes.len(), PAYLOAD_BYTES);
     bytes
 }
@@ -171,6 +178,7 @@ impl LinkEntry {
             weight: f64::from_le_bytes(array(bytes, WEIGHT_AT)),
             valid_from: (from != i64::MIN).then_some(from),
             valid_until: (until != i64::MAX).then_some(until),
+            link: Id(array(bytes, LINK_AT)),
             version,
         })
     }

@@ -61,15 +61,16 @@ impl Id {
         Id::digest(&[RECORD_DOMAIN, tenant.as_bytes(), table.as_bytes(), normal_key.as_bytes()])
     }
 
-    /// The id of the link from `source` to `target` of type `kind`.
-    pub fn of_link(source: &End, kind: &str, target: &End) -> Id {
+    /// The id of the link of type `kind` between two records, each a table's name and an id. Not its
+    /// number, which depends on the order in which a database made its tables.
+    pub fn of_link(source: (&str, Id), kind: &str, target: (&str, Id)) -> Id {
         Id::digest(&[
             LINK_DOMAIN,
-            &source.table.to_le_bytes(),
-            source.id.as_bytes(),
+            source.0.as_bytes(),
+            source.1.as_bytes(),
             kind.as_bytes(),
-            &target.table.to_le_bytes(),
-            target.id.as_bytes(),
+            target.0.as_bytes(),
+            target.1.as_bytes(),
         ])
     }
 

@@ -70,16 +70,16 @@ pub fn clock_split(key: &[u8]) -> Result<u64> {
     reader.end().map(|()| instant)
 }
 
-/// What became of a transaction.
-pub fn outcome(transaction: &[u8; 16]) -> Vec<u8> {
-    Key::new(Space::Outcomes).id(transaction).into_bytes()
+/// What became of a transaction. Its id is the client's, so another tenant may use the same.
+pub fn outcome(tenant: TenantNo, transaction: &[u8; 16]) -> Vec<u8> {
+    Key::new(Space::Outcomes).u32(tenant).id(transaction).into_bytes()
 }
 
-/// The transaction in a key made by `outcome`.
-pub fn outcome_split(key: &[u8]) -> Result<[u8; 16]> {
+/// The tenant and the transaction in a key made by `outcome`.
+pub fn outcome_split(key: &[u8]) -> Result<(TenantNo, [u8; 16])> {
     let mut reader = KeyReader::new(Space::Outcomes, key)?;
-    let transaction = reader.id()?;
-    reader.end().map(|()| transaction)
+    let parts = (reader.u32()?, reader.id()?);
+    reader.end().map(|()| parts)
 }
 
 /// How far the follower `name` has come in the log of a tenant.

@@ -25,7 +25,9 @@ pub use id::{End, Id, TableNo, TenantNo, Version};
 pub use instant::{INSTANT_MAX, INSTANT_MIN, format_instant, parse_instant};
 pub use log::{LogBody, LogChange, LogEntry, LogHead};
 pub use name::{KEY_BYTES_MAX, check_table_name, check_tenant_name, normalize, suggest};
-pub use order::{INDEXED_BYTES_MAX, order_json, order_value, skip_ordered, unorder};
+pub use order::{
+    INDEXED_BYTES_MAX, order_compared, order_json, order_value, skip_ordered, unorder,
+};
 pub use path::Path;
 pub use record::{Body, Draft, RECORD_BYTES_MAX, Record, RecordRef, encode_record};
 pub use schema::{Category, INDEX_PATHS_MAX, IndexSpec, Schema};

@@ -46,6 +46,17 @@ pub fn order_value(value: ValueRef<'_>, target: &mut Vec<u8>) -> Result<()> {
     order(value.scalar()?, target)
 }
 
+/// The same for a value that is only compared, and so may be longer than an indexed one.
+pub fn order_compared(value: ValueRef<'_>, target: &mut Vec<u8>) -> Result<()> {
+    match value.scalar()? {
+        Some(Scalar::Text(text)) => {
+            push_text(text, target);
+            Ok(())
+        }
+        scalar => order(scalar, target),
+    }
+}
+
 /// How many bytes the scalar at the front of `bytes` takes.
 pub fn skip_ordered(bytes: &[u8]) -> Result<usize> {
     match bytes.first() {
@@ -98,8 +109,7 @@ fn order(scalar: Option<Scalar<'_>>, target: &mut Vec<u8>) -> Result<()> {
                     format!("an indexed text has {size} bytes, the most is {INDEXED_BYTES_MAX}"),
                 ));
             }
-            target.push(TEXT);
-            Key::escape_into(text.as_bytes(), target);
+            push_text(text, target);
         }
         None => {
             return Err(Error::invalid(
@@ -109,6 +119,11 @@ fn order(scalar: Option<Scalar<'_>>, target: &mut Vec<u8>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn push_text(text: &str, target: &mut Vec<u8>) {
+    target.push(TEXT);
+    Key::escape_into(text.as_bytes(), target);
 }
 
 fn push_integer(number: i128, target: &mut Vec<u8>) {

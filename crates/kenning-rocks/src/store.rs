@@ -8,8 +8,8 @@ use kenning_store::{Batch, BoxFuture, Bytes, Create, Durability, Error, ErrorKin
 use kenning_store::{Folder, PartId, Range, Result, Snapshot, Store, Write, limits};
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
-    BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, FlushOptions, ReadOptions,
-    ReadTier, WaitForCompactOptions, WriteBatch, WriteOptions, properties,
+    BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, DBRecoveryMode, FlushOptions,
+    ReadOptions, ReadTier, WaitForCompactOptions, WriteBatch, WriteOptions, properties,
 };
 
 use crate::error::store_error;
@@ -20,6 +20,8 @@ use crate::snapshot::RocksSnapshot;
 
 /// The engine's name in the marker of a database folder.
 const ENGINE: &str = "rocksdb";
+/// The file that says that the store was closed, and not left by a crash.
+const CLOSED: &str = "CLOSED";
 /// Recent writes that a close leaves to be replayed.
 const REPLAYED_WRITES_MAX: u64 = 10_000;
 /// Bytes that RocksDB adds to a write in a batch, at most: tag, family, two lengths.
@@ -69,9 +71,21 @@ impl RocksStore {
         let mut options = options(&settings);
         options.create_if_missing(folder.is_new());
         options.create_missing_column_families(folder.is_new());
+        let closed = path.join(CLOSED);
+        let was_closed = closed.exists();
+        if was_closed {
+            // Then the log ends where it was closed, and anything that does not check is damage.
+            options.set_wal_recovery_mode(DBRecoveryMode::AbsoluteConsistency);
+        }
         let families = families(&options);
         let db = DB::open_cf_descriptors(&options, folder.store(), families)
             .map_err(|error| store_error(&format!("opening {}", path.display()), error))?;
+        if was_closed {
+            // Durably, and before the first write: the next crash may tear the log.
+            fs::remove_file(&closed)
+                .and_then(|()| File::open(path)?.sync_all())
+                .map_err(|error| file_error("removing", &closed, error))?;
+        }
         folder.finish()?;
         let engine = Engine { database: Database::new(db), folder, failed: OnceLock::new() };
         Ok(Arc::new(RocksStore { engine: Arc::new(engine) }))
@@ -136,6 +150,13 @@ impl Engine {
         writes > REPLAYED_WRITES_MAX
     }
 
+    /// Notes that the log ends here.
+    fn say_closed(&self) -> std::io::Result<()> {
+        let folder = self.folder.path();
+        File::create(folder.join(CLOSED))?.sync_all()?;
+        File::open(folder)?.sync_all()
+    }
+
     fn flush(&self) -> Result<(), rocksdb::Error> {
         let families = self.database.families();
         self.db().flush_cfs_opt(&families, &FlushOptions::default())
@@ -197,7 +218,9 @@ impl Drop for Engine {
             if self.is_long_to_replay() {
                 let _ = self.flush();
             }
-            let _ = self.db().flush_wal(true);
+            if self.db().flush_wal(true).is_ok() {
+                let _ = self.say_closed();
+            }
         }
         self.db().cancel_all_background_work(true);
     }

@@ -26,7 +26,7 @@ fn the_bytes_of_keys_are_pinned() {
     let sweep = ["01", "7377656570", "0001", "00000002", "00000003", &id];
     check(keys::sweep(2, 3, Some(&ID)), &sweep);
     check(keys::clock(258), &["02", "0000000000000102"]);
-    check(keys::outcome(&ID.0), &["03", &id]);
+    check(keys::outcome(7, &ID.0), &["03", "00000007", &id]);
     check(keys::watermark(2, "sync"), &["04", "00000002", "73796e63", "0001"]);
     check(keys::record(2, 3, &ID), &["10", "00000002", "00000003", &id]);
     check(keys::birth(2, 3, &ID), &["11", "00000002", "00000003", &id]);
@@ -80,7 +80,7 @@ fn a_key_reads_back_as_it_was_written() -> Result<()> {
     assert_eq!(keys::sweep_split(&keys::sweep(2, 3, Some(&ID)))?, (2, 3, Some(ID)));
     assert_eq!(keys::sweep_split(&keys::sweep(2, 3, None))?, (2, 3, None));
     assert_eq!(keys::clock_split(&keys::clock(258))?, 258);
-    assert_eq!(keys::outcome_split(&keys::outcome(&ID.0))?, ID.0);
+    assert_eq!(keys::outcome_split(&keys::outcome(7, &ID.0))?, (7, ID.0));
     assert_eq!(keys::watermark_split(&keys::watermark(2, "x"))?, (2, "x".to_owned()));
     assert_eq!(keys::record_split(&keys::record(2, 3, &ID))?, (2, 3, ID));
     assert_eq!(keys::birth_split(&keys::birth(2, 3, &ID))?, (2, 3, ID));
@@ -102,7 +102,7 @@ fn a_cut_or_lengthened_key_is_noticed() {
     let splits: [(Vec<u8>, Split); 10] = [
         (keys::meta("head"), |key| keys::meta_split(key).is_err()),
         (keys::clock(258), |key| keys::clock_split(key).is_err()),
-        (keys::outcome(&ID.0), |key| keys::outcome_split(key).is_err()),
+        (keys::outcome(7, &ID.0), |key| keys::outcome_split(key).is_err()),
         (keys::watermark(2, "x"), |key| keys::watermark_split(key).is_err()),
         (keys::sweep(2, 3, None), |key| keys::sweep_split(key).is_err()),
         (keys::record(2, 3, &ID), |key| keys::record_split(key).is_err()),

@@ -95,9 +95,8 @@ fn ids_are_read_and_written_in_the_usual_form() {
 fn derived_ids_are_pinned() {
     let check = |id: Id, expected: &str| assert_eq!(id.to_string(), expected);
     check(Id::derived("main", "people", "ada lovelace"), "f15eb882-f7dd-8af7-98c9-e046acbaf289");
-    let source = End { table: 1, id: Id([1; 16]) };
-    let target = End { table: 2, id: Id([2; 16]) };
-    check(Id::of_link(&source, "knows", &target), "421d2e08-028f-8442-a70c-855045d80318");
+    let (source, target) = (("people", Id([1; 16])), ("notes", Id([2; 16])));
+    check(Id::of_link(source, "knows", target), "421d2e08-028f-8442-a70c-855045d80318");
     check(Id::v7(0x0123_4567_89ab, [u64::MAX, 0]), "01234567-89ab-7fff-8000-000000000000");
 }
 
@@ -127,9 +126,9 @@ fn parts_of_a_derived_id_do_not_run_into_each_other() {
         assert!(!ids[..idx].contains(id), "{idx}");
         assert_eq!((id.0[6] >> 4, id.0[8] >> 6), (8, 2), "version and variant");
     }
-    let [a, b] = [1, 2].map(|table| End { table, id: Id([7; 16]) });
-    assert_ne!(Id::of_link(&a, "knows", &b), Id::of_link(&b, "knows", &a));
-    assert_ne!(Id::of_link(&a, "knows", &b), Id::of_link(&a, "know", &b));
+    let [a, b] = ["a", "b"].map(|table| (table, Id([7; 16])));
+    assert_ne!(Id::of_link(a, "knows", b), Id::of_link(b, "knows", a));
+    assert_ne!(Id::of_link(a, "knows", b), Id::of_link(a, "know", b));
 }
 
 #[test]

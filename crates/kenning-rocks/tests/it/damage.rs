@@ -103,3 +103,48 @@ fn a_missing_file_is_damage() {
     }
     assert_eq!(block_on(open().unwrap().verify()).unwrap(), []);
 }
+
+/// A short log is left to be replayed: what is damaged there must not be taken for the end of it.
+#[test]
+fn damage_in_the_log_of_a_closed_store_is_found() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("db");
+    let mut workload = Workload::new(1);
+    let store = RocksStore::open(&path, Settings::default(), Create::New).unwrap();
+    workload.commit_many(&*store, 30);
+    drop(store);
+    let entries = fs::read_dir(path.join("store")).unwrap().map(|entry| entry.unwrap().path());
+    let log = entries
+        .filter(|path| path.extension().is_some_and(|it| it == "log"))
+        .max_by_key(|path| fs::metadata(path).unwrap().len())
+        .expect("the store was closed with a log");
+    let bytes = fs::read(&log).unwrap();
+    assert!(bytes.len() > 1_000, "the log has the writes");
+    let mut unnoticed = Vec::new();
+    for at in (0..bytes.len()).step_by(bytes.len() / 40) {
+        let copy = temp.path().join(format!("copy-{at}"));
+        copy_folder(&path, &copy);
+        let mut bad = bytes.clone();
+        bad[at] ^= 0x10;
+        let name = log.file_name().expect("a file has a name");
+        fs::write(copy.join("store").join(name), &bad).unwrap();
+        match RocksStore::open(&copy, Settings::default(), Create::Never) {
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}"),
+            Ok(_) => unnoticed.push(at),
+        }
+    }
+    assert_eq!(unnoticed, [], "of {} bytes", bytes.len());
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().expect("an entry has a name"));
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}

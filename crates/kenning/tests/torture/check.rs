@@ -172,7 +172,9 @@ fn apply(
         let idle = !there && matches!(op, Op::Delete { .. } | Op::Unlink { .. });
         if idle {
             // A link that nobody sees any more, because an end of it died, may be cleared up here.
-            let same = |change: &&Change| links.get(&change.id) == link.as_ref() && link.is_some();
+            let of_it =
+                |change: &Change| links.get(&change.id).is_some_and(|it| Some(it) == link.as_ref());
+            let same = |change: &&Change| change.after.is_none() && of_it(change);
             changes.next_if(same);
             continue;
         }

@@ -108,7 +108,9 @@ impl Transaction {
         let table = self.table_named(table).await?;
         let mut ids = Vec::with_capacity(drafts.len());
         for draft in drafts {
+            let was_half_done = std::mem::replace(&mut self.half_done, !ids.is_empty());
             ids.push(self.store_in(&table, draft, Present::Replace).await?.id);
+            self.half_done = was_half_done;
         }
         Ok(ids)
     }
@@ -535,16 +537,21 @@ fn key_of(schema: &Schema, draft: &mut Draft) -> Result<Option<String>> {
         }
         (_, Some(said)) => Ok(Some(said)),
         (Some(key), None) => {
-            fill(&mut draft.properties, path, key);
+            fill(&mut draft.properties, path, key)?;
             Ok(Some(key.clone()))
         }
         (None, None) => Ok(None),
     }
 }
 
-fn fill(properties: &mut Json, path: &Path, key: &str) {
+fn fill(properties: &mut Json, path: &Path, key: &str) -> Result<()> {
     let mut place = properties;
     for step in &path.steps {
+        if !place.is_object() && !place.is_null() {
+            let message =
+                format!("the key property '{path}' is inside something that is no object");
+            return Err(Error::invalid("KEY_MALFORMED", message));
+        }
         if !place.is_object() {
             *place = Json::Object(serde_json::Map::new());
         }
@@ -555,6 +562,7 @@ fn fill(properties: &mut Json, path: &Path, key: &str) {
             .or_insert(Json::Null);
     }
     *place = key.into();
+    Ok(())
 }
 
 fn key_missing(table: &Table) -> Error {

@@ -22,6 +22,8 @@ use crate::transaction::Transaction;
 use crate::view::{At, Encoded, View};
 use crate::walk::{Step, Walk};
 
+/// How often a change that reads a whole table is tried again.
+const WHOLE_TABLE_TRIES_MAX: u32 = 20;
 /// Tenant numbers from here on are given to tenants.
 const FIRST_TENANT: TenantNo = 1;
 
@@ -144,7 +146,8 @@ impl Database {
     }
 
     /// Closes the database for every handle, after everything that was submitted is committed. An
-    /// error says that not all of it is durable, or why the database had closed itself before.
+    /// error says that not all of it is durable, or why the database had closed itself before. Its
+    /// folder stays held until the last view and transaction is dropped.
     pub async fn close(self) -> Result<()> {
         if let Some(guard) = &self.handle.guard {
             guard.close();
@@ -273,6 +276,12 @@ impl Tries {
         Tries { left: database.handle.shared.settings.retries_max }
     }
 
+    /// For what reads a whole table: it loses to every writer, and each try is long.
+    fn few(database: &Database) -> Self {
+        let most = database.handle.shared.settings.retries_max;
+        Tries { left: most.min(WHOLE_TABLE_TRIES_MAX) }
+    }
+
     /// Commits what was done; `None` means to do it again.
     async fn settle<T>(
         &mut self,
@@ -390,9 +399,10 @@ impl Database {
         }
     }
 
-    /// Gives a table another schema.
+    /// Gives a table another schema. New indexes are filled in one transaction, which has to be small
+    /// enough, and which writers of the table can make fail with `Conflict`.
     pub async fn alter_table(&self, name: &str, schema: Json) -> Result<()> {
-        let mut tries = Tries::new(self);
+        let mut tries = Tries::few(self);
         loop {
             let mut transaction = self.begin()?;
             let altered = transaction.alter_table(name, schema.clone()).await;

@@ -192,6 +192,11 @@ impl Follower {
     /// Notes durably that everything up to `version` is done.
     pub async fn ack(&mut self, version: Version) -> Result<()> {
         let view = self.database.view()?;
+        if version > view.version {
+            let message =
+                format!("version {version} is not there yet, the last is {}", view.version);
+            return Err(Error::invalid("VERSION_UNKNOWN", message));
+        }
         let mut beside = Batch::new();
         beside.put(&keys::watermark(view.tenant.number, &self.name), &frame(version, &[]));
         write_beside(&view, beside).await?;

@@ -72,7 +72,16 @@ impl View {
                 let message = format!("no record has the id {reference}");
                 return Err(Error::invalid("RECORD_NOT_FOUND", message));
             }
-            None => (self.table_named(TABLE_OF_BARE_NAMES).await?, reference),
+            None => {
+                // A slash behind what could name a table is more likely a typing error than a part
+                // of a name that is not there yet.
+                if let Some((table, _)) = reference.split_once('/')
+                    && kenning_record::check_table_name(table).is_ok()
+                {
+                    self.table_named(table).await?;
+                }
+                (self.table_named(TABLE_OF_BARE_NAMES).await?, reference)
+            }
         };
         let id = Id::derived(&self.tenant.name, &table.name, &normalize(key)?);
         Ok(End { table: table.number, id })

@@ -48,7 +48,7 @@ impl Default for Settings {
             record_cache_bytes: 64 << 20,
             transaction_ms_max: 600_000,
             window_keys_max: 1_000_000,
-            retries_max: 100,
+            retries_max: 10_000,
             planted: None,
         }
     }

@@ -219,15 +219,20 @@ impl Check<'_> {
     /// Says which entries of a space are missing, wrong or too many.
     async fn explain(&mut self, space: Space) -> Result<()> {
         let tenant = self.view.tenant.number;
+        let at = self.view.version;
+        let before = self.report.findings.len();
         let mut should: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
         each(self.view, of_tenant(Space::Records, tenant), |row| {
             let entries = self.record_entries(row)?;
-            let here = entries.into_iter().filter(|entry| entry.key[0] == space.byte());
-            should.extend(here.map(|entry| (entry.key, entry.payload)));
+            for entry in entries.into_iter().filter(|entry| entry.key[0] == space.byte()) {
+                let key = entry.key.clone();
+                if should.insert(entry.key, entry.payload).is_some() {
+                    self.report.add("INDEX_ENTRY_TWICE", found(space, &key, at));
+                }
+            }
             Ok(())
         })
         .await?;
-        let at = self.view.version;
         each(self.view, of_tenant(space, tenant), |row| {
             if self.report.is_full() || !self.is_known(&row.key) {
                 return Ok(());
@@ -244,6 +249,10 @@ impl Check<'_> {
         let missing: BTreeSet<_> = should.into_keys().collect();
         for key in missing {
             self.report.add("INDEX_ENTRY_MISSING", found(space, &key, at));
+        }
+        if self.report.findings.len() == before {
+            let message = format!("{} at version {at} are not those of the records", space.name());
+            self.report.add("INDEX_DIFFERS", message);
         }
         Ok(())
     }

@@ -113,6 +113,11 @@ fn range(from: Option<&Json>, until: Option<&Json>) -> Result<Range> {
     let Some(tag) = from.as_ref().or(until.as_ref()).map(|bytes| bytes[0]) else {
         return Err(Error::invalid("RANGE_EMPTY", "a range needs a bound"));
     };
+    if let (Some(from), Some(until)) = (&from, &until)
+        && from[0] != until[0]
+    {
+        return Err(Error::invalid("RANGE_TYPES", "the bounds of a range have different types"));
+    }
     let whole = Range::prefix([tag]);
     Ok(Range { from: from.unwrap_or(whole.from), until: until.or(whole.until) })
 }

@@ -1,6 +1,7 @@
 //! The store.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -81,6 +82,7 @@ impl RocksStore {
         let db = DB::open_cf_descriptors(&options, folder.store(), families)
             .map_err(|error| store_error(&format!("opening {}", path.display()), error))?;
         if was_closed {
+            check_closed(&closed, &db)?;
             // Durably, and before the first write: the next crash may tear the log.
             fs::remove_file(&closed)
                 .and_then(|()| File::open(path)?.sync_all())
@@ -150,10 +152,12 @@ impl Engine {
         writes > REPLAYED_WRITES_MAX
     }
 
-    /// Notes that the log ends here.
+    /// Notes that the log ends here, and after how many writes.
     fn say_closed(&self) -> std::io::Result<()> {
         let folder = self.folder.path();
-        File::create(folder.join(CLOSED))?.sync_all()?;
+        let mut file = File::create(folder.join(CLOSED))?;
+        writeln!(file, "writes {}", self.db().latest_sequence_number())?;
+        file.sync_all()?;
         File::open(folder)?.sync_all()
     }
 
@@ -223,6 +227,25 @@ impl Drop for Engine {
             }
         }
         self.db().cancel_all_background_work(true);
+    }
+}
+
+/// Checks that a store which says that it was closed has as many writes as it had then.
+fn check_closed(closed: &Path, db: &DB) -> Result<()> {
+    let said = fs::read_to_string(closed).map_err(|error| file_error("reading", closed, error))?;
+    let writes: Option<u64> =
+        said.strip_prefix("writes ").and_then(|count| count.trim_end().parse().ok());
+    let has = db.latest_sequence_number();
+    match writes {
+        Some(writes) if writes <= has => Ok(()),
+        Some(writes) => {
+            let message = format!("the store was closed after {writes} writes and has {has}");
+            Err(Error::corrupt("STORE_DAMAGED", message))
+        }
+        None => {
+            let message = format!("{} does not say how the store was closed", closed.display());
+            Err(Error::corrupt("STORE_DAMAGED", message))
+        }
     }
 }
 

@@ -48,7 +48,7 @@ pub async fn open(url: &str) -> Result<Database> {
 pub async fn open_with(url: &str, options: Options) -> Result<Database> {
     let world = options.world.unwrap_or_else(|| Arc::new(SystemWorld::new()));
     let store: Arc<dyn Store> = match url {
-        "memory:" => Arc::new(Memory::new()),
+        "memory:" | ":memory:" => Arc::new(Memory::new()),
         _ => RocksStore::open(folder(url)?, options.rocks, options.create)?,
     };
     let tenant = options.tenant.as_deref().unwrap_or(TENANT);
@@ -56,6 +56,12 @@ pub async fn open_with(url: &str, options: Options) -> Result<Database> {
 }
 
 fn folder(url: &str) -> Result<&Path> {
+    if url.starts_with("memory:") {
+        return Err(Error::invalid(
+            "URL_UNKNOWN",
+            "a database in memory has no name: say 'memory:'",
+        ));
+    }
     let path = url.strip_prefix("file:").unwrap_or(url);
     let scheme = path.split_once("://").map(|(scheme, _)| scheme);
     match (scheme, path) {

@@ -88,8 +88,13 @@ fn a_missing_file_is_damage() {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("db");
     let open = || RocksStore::open(&path, Settings::default(), Create::IfMissing);
-    Workload::new(2).commit_many(&*open().unwrap(), 20);
-    for name in ["CURRENT", "MANIFEST-", ".sst"] {
+    let mut workload = Workload::new(2);
+    let store = open().unwrap();
+    workload.commit_many(&*store, 10);
+    block_on(store.compact()).unwrap();
+    workload.commit_many(&*store, 10);
+    drop(store);
+    for name in [".log", "CURRENT", "MANIFEST-", ".sst"] {
         let entries = fs::read_dir(path.join("store")).unwrap().map(|entry| entry.unwrap().path());
         let file = entries.into_iter().find(|it| it.to_string_lossy().contains(name)).unwrap();
         let aside = temp.path().join("aside");

@@ -21,7 +21,8 @@ use crate::snapshot::RocksSnapshot;
 
 /// The engine's name in the marker of a database folder.
 const ENGINE: &str = "rocksdb";
-/// The file that says that the store was closed, and not left by a crash.
+/// The file among RocksDB's own, which leaves it alone, that says that the store was closed, and
+/// not left by a crash.
 const CLOSED: &str = "CLOSED";
 /// Recent writes that a close leaves to be replayed.
 const REPLAYED_WRITES_MAX: u64 = 10_000;
@@ -72,7 +73,7 @@ impl RocksStore {
         let mut options = options(&settings);
         options.create_if_missing(folder.is_new());
         options.create_missing_column_families(folder.is_new());
-        let closed = path.join(CLOSED);
+        let closed = folder.store().join(CLOSED);
         let was_closed = closed.exists();
         if was_closed {
             // Then the log ends where it was closed, and anything that does not check is damage.
@@ -85,7 +86,7 @@ impl RocksStore {
             check_closed(&closed, &db)?;
             // Durably, and before the first write: the next crash may tear the log.
             fs::remove_file(&closed)
-                .and_then(|()| File::open(path)?.sync_all())
+                .and_then(|()| File::open(folder.store())?.sync_all())
                 .map_err(|error| file_error("removing", &closed, error))?;
         }
         folder.finish()?;
@@ -154,7 +155,7 @@ impl Engine {
 
     /// Notes that the log ends here, and after how many writes.
     fn say_closed(&self) -> std::io::Result<()> {
-        let folder = self.folder.path();
+        let folder = self.folder.store();
         let mut file = File::create(folder.join(CLOSED))?;
         writeln!(file, "writes {}", self.db().latest_sequence_number())?;
         file.sync_all()?;

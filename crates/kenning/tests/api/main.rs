@@ -223,3 +223,115 @@ fn the_futures_of_the_verbs_can_be_sent() {
     is_send(&transaction.commit());
     is_send(&db.close());
 }
+
+#[test]
+fn a_transaction_whose_change_failed_half_way_does_not_commit() {
+    let db = open("memory:").unwrap();
+    db.create_table("t", json!({})).unwrap();
+    for w in [1, 2, 5, 5, 6] {
+        db.put("t", json!({"w": w})).unwrap();
+    }
+    let mut t = db.begin().unwrap();
+    let unique = json!({"x-kenning": {"unique": ["w"]}});
+    assert_eq!(t.alter_table("t", unique).unwrap_err().code(), "UNIQUE_TAKEN");
+    assert_eq!(t.commit().unwrap_err().code(), "TRANSACTION_FAILED");
+    let mut t = db.begin().unwrap();
+    let drafts = vec![json!({"name": "Ada"}).into(), json!({"name": 5}).into()];
+    assert!(t.put_many("entities", drafts).is_err());
+    assert_eq!(t.commit().unwrap_err().code(), "TRANSACTION_FAILED");
+    assert_eq!(db.find("t", Filter::equal("w", 6)).unwrap().len(), 1);
+    assert!(db.lookup("Ada").unwrap().is_empty());
+    verified(&db);
+}
+
+#[test]
+fn a_key_that_looks_like_an_id_is_found_by_it() {
+    let db = open("memory:").unwrap();
+    let key = "550e8400-e29b-41d4-a716-446655440000";
+    let made = db.put("entities", json!({"name": key})).unwrap();
+    assert_eq!(db.get("entities", key).unwrap().unwrap(), made);
+    assert_eq!(db.resolve(key).unwrap().unwrap().1, made.id);
+    assert!(db.delete("entities", key).unwrap());
+}
+
+#[test]
+fn names_lead_into_no_table_of_the_system_and_into_none_that_was_dropped() {
+    let db = database();
+    db.put("people", json!({"name": "Ada"})).unwrap();
+    db.put("entities", json!({"name": "people"})).unwrap();
+    assert_eq!(db.resolve("people").unwrap().unwrap().0, "entities");
+    let mut t = db.begin().unwrap();
+    t.drop_table("people").unwrap();
+    assert!(t.lookup("Ada").unwrap().is_empty());
+    t.commit().unwrap();
+    assert!(db.lookup("Ada").unwrap().is_empty());
+    db.link("people", "knows", "Ada", Link::default()).unwrap();
+    db.put("entities", json!({"name": "Ada"})).unwrap();
+    assert_eq!(db.neighbors("people", Walk::default()).unwrap().len(), 1);
+    let error = db.link("entitis/Ada", "knows", "people", Link::default()).unwrap_err();
+    assert!(error.message().contains("'entities'"), "{error}");
+}
+
+#[test]
+fn an_id_of_a_transaction_belongs_to_its_tenant() {
+    let db = database();
+    db.create_tenant("other").unwrap();
+    let other = db.tenant("other").unwrap();
+    let id = kenning::TransactionId([7; 16]);
+    for db in [&db, &other] {
+        let mut t = db.begin_with(id).unwrap();
+        t.put("entities", json!({"name": "Ada"})).unwrap();
+        t.commit().unwrap();
+        assert_eq!(db.lookup("Ada").unwrap().len(), 1);
+    }
+    assert_ne!(db.outcome(id).unwrap(), other.outcome(id).unwrap());
+}
+
+#[test]
+fn bookkeeping_is_serializable_under_every_isolation() {
+    let settings =
+        kenning::Settings { isolation: kenning::Isolation::Snapshot, ..Default::default() };
+    let options = kenning::Options { settings, ..Default::default() };
+    let db = kenning::blocking::open_with("memory:", options).unwrap();
+    db.create_table("t", json!({})).unwrap();
+    let mut t = db.begin().unwrap();
+    t.alter_table("t", json!({"x-kenning": {"indexed": ["n"]}})).unwrap();
+    db.put("t", json!({"n": 1})).unwrap();
+    assert_eq!(t.commit().unwrap_err().kind(), ErrorKind::Conflict);
+    std::thread::scope(|scope| {
+        for side in ["a", "b"] {
+            let db = &db;
+            scope.spawn(move || {
+                (0..20).for_each(|n| db.create_tenant(&format!("{side}{n}")).unwrap())
+            });
+        }
+    });
+    for name in db.tenants().unwrap() {
+        assert_eq!(
+            db.tenant(&name).unwrap().tables().unwrap().len() % 3,
+            usize::from(name == "default")
+        );
+    }
+}
+
+#[test]
+fn long_values_are_found_without_an_index() {
+    let db = open("memory:").unwrap();
+    let content = "long ".repeat(2_000);
+    db.put("resources", json!({"content": content, "name": "a"})).unwrap();
+    assert_eq!(db.find("resources", Filter::prefix("content", "long long")).unwrap().len(), 1);
+    assert_eq!(db.find("resources", Filter::equal("content", "x")).unwrap().len(), 0);
+    let error = db.find("resources", Filter::range("name", Some(json!(5)), Some(json!("z"))));
+    assert_eq!(error.unwrap_err().code(), "RANGE_TYPES");
+}
+
+#[test]
+fn what_a_transaction_staged_is_no_history_yet() {
+    let db = database();
+    db.put("people", json!({"name": "Ada", "age": 1})).unwrap();
+    db.put("people", json!({"name": "Ada", "age": 2})).unwrap();
+    let before = db.history("people", "Ada").unwrap();
+    let mut t = db.begin().unwrap();
+    t.update("people", "Ada", json!({"age": 3})).unwrap();
+    assert_eq!(t.history("people", "Ada").unwrap(), before);
+}

@@ -24,6 +24,7 @@ const ENGINE: &str = "rocksdb";
 /// The file among RocksDB's own, which leaves it alone, that says that the store was closed, and
 /// not left by a crash.
 const CLOSED: &str = "CLOSED";
+const CLOSED_NEXT: &str = "CLOSED.next";
 /// Recent writes that a close leaves to be replayed.
 const REPLAYED_WRITES_MAX: u64 = 10_000;
 /// Bytes that RocksDB adds to a write in a batch, at most: tag, family, two lengths.
@@ -156,9 +157,11 @@ impl Engine {
     /// Notes that the log ends here, and after how many writes.
     fn say_closed(&self) -> std::io::Result<()> {
         let folder = self.folder.store();
-        let mut file = File::create(folder.join(CLOSED))?;
+        let next = folder.join(CLOSED_NEXT);
+        let mut file = File::create(&next)?;
         writeln!(file, "writes {}", self.db().latest_sequence_number())?;
         file.sync_all()?;
+        fs::rename(&next, folder.join(CLOSED))?;
         File::open(folder)?.sync_all()
     }
 

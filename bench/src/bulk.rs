@@ -2,8 +2,8 @@
 //!
 //! What: 1,000 records a transaction, no secondary index, no key, one loader and two. The clock
 //! stops when everything is durable. The raw engine writes the very pairs that Kenning writes, in
-//! the same batches, while a thread syncs its log every 10 ms. OverGraph has the same interval; it keeps an index
-//! of its own keys, and no history.
+//! the same batches, while a thread syncs its log every 10 ms. OverGraph has the same interval; it
+//! keeps an index of its own keys, and no history.
 //!
 //! Corpus: 300,000 people. `--only bulk`.
 

@@ -399,8 +399,8 @@ impl Database {
         }
     }
 
-    /// Gives a table another schema. New indexes are filled in one transaction, which has to be small
-    /// enough, and which writers of the table can make fail with `Conflict`.
+    /// Gives a table another schema. New indexes are filled in one transaction, which has to be
+    /// small enough, and which writers of the table can make fail with `Conflict`.
     pub async fn alter_table(&self, name: &str, schema: Json) -> Result<()> {
         let mut tries = Tries::few(self);
         loop {

@@ -17,8 +17,8 @@ pub struct Past {
 }
 
 impl View {
-    /// Every state that a record had up to this view, oldest first. What a transaction has staged is
-    /// no history yet.
+    /// Every state that a record had up to this view, oldest first. What a transaction has staged
+    /// is no history yet.
     pub async fn history(&self, table: &str, reference: &str) -> Result<Vec<Past>> {
         let table = self.table_named(table).await?;
         let id = match self.id_in(&table, reference).await? {

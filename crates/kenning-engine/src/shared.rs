@@ -177,8 +177,8 @@ impl Shared {
         self.waiting.lock().expect("no holder of this lock panics")
     }
 
-    /// Closes: nothing new can be begun, read or written. The store is let go when the last view and
-    /// transaction that still holds a snapshot of it is dropped.
+    /// Closes: nothing new can be begun, read or written. The store is let go when the last view
+    /// and transaction that still holds a snapshot of it is dropped.
     pub(crate) fn close(&self, why: Option<Error>) {
         if let Some(why) = why {
             *self.closed.lock().expect("no holder of this lock panics") = Some(why);

@@ -61,8 +61,8 @@ impl Id {
         Id::digest(&[RECORD_DOMAIN, tenant.as_bytes(), table.as_bytes(), normal_key.as_bytes()])
     }
 
-    /// The id of the link of type `kind` between two records, each a table's name and an id. Not its
-    /// number, which depends on the order in which a database made its tables.
+    /// The id of the link of type `kind` between two records, each a table's name and an id. Not
+    /// its number, which depends on the order in which a database made its tables.
     pub fn of_link(source: (&str, Id), kind: &str, target: (&str, Id)) -> Id {
         Id::digest(&[
             LINK_DOMAIN,

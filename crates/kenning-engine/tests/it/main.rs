@@ -1,6 +1,7 @@
 //! The record cache under every interleaving of its readers and the committer.
 //!
 //! The module is compiled a second time here, with locks that a model checker schedules.
+#![allow(clippy::unwrap_used, reason = "a test may panic where it stands")]
 
 mod sync {
     pub(crate) use shuttle::sync::RwLock;

@@ -1,4 +1,5 @@
 //! The verbs of the facade, as a user calls them.
+#![allow(clippy::unwrap_used, reason = "a test may panic where it stands")]
 
 use kenning::blocking::{Database, open};
 use kenning::{At, Draft, ErrorKind, Filter, Link, Walk, json};

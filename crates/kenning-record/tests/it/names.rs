@@ -1,6 +1,4 @@
-use kenning_record::{
-    End, Id, KEY_BYTES_MAX, check_table_name, check_tenant_name, normalize, suggest,
-};
+use kenning_record::{Id, KEY_BYTES_MAX, check_table_name, check_tenant_name, normalize, suggest};
 use kenning_store::ErrorKind;
 use proptest::prelude::*;
 

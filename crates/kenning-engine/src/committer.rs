@@ -185,6 +185,8 @@ struct Group {
     late: Vec<(Version, Vec<Vec<u8>>)>,
     /// Whether it leaves work for the sweeper.
     swept: bool,
+    /// Whether it changes a table.
+    schema_changed: bool,
     version: Version,
     instant: i64,
     durability: Durability,
@@ -251,6 +253,7 @@ impl Committer {
             marks: Vec::new(),
             late: Vec::new(),
             swept: false,
+            schema_changed: false,
             version: head.version,
             // A clock that jumps back does not take the instants with it.
             instant: now.max(head.instant),
@@ -316,6 +319,7 @@ impl Committer {
     fn append(&mut self, group: &mut Group, request: Request, previous: Previous) -> Reply {
         let batch = &mut group.batch;
         copy(&request.beside, batch);
+        group.schema_changed |= request.schema_changed;
         group.swept |= request.log.is_some() && !request.beside.is_empty();
         let Some(log) = request.log else {
             let answer = Committed { version: group.version, instant: group.instant };
@@ -371,8 +375,8 @@ impl Committer {
 
     /// Commits the batch, publishes the new version and answers everybody.
     fn land(&mut self, head: &Head, group: Group) -> Result<()> {
-        let Group { mut batch, mut replies, marks, swept, version, instant, durability, .. } =
-            group;
+        let Group { mut batch, mut replies, marks, swept, schema_changed, .. } = group;
+        let Group { version, instant, durability, .. } = group;
         // Without history no earlier version can be shown.
         let keep = self.shared.settings.history_keep;
         let history_from = if keep { head.history_from } else { version };
@@ -409,6 +413,9 @@ impl Committer {
         };
         if !self.has(Bug::StaleCache) {
             marks.iter().for_each(|(key, version)| self.shared.cache.mark(key, *version));
+        }
+        if schema_changed {
+            self.shared.change_schemas();
         }
         self.shared.publish(Head { version, instant, history_from, snapshot });
         self.window.trim(self.shared.oldest(version));

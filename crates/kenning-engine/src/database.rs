@@ -1,10 +1,13 @@
 //! The handle of a user: one tenant of one open database.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
 use kenning_index::Filter;
-use kenning_record::{Draft, Id, Json, Record, RecordRef, TenantNo, Version, check_tenant_name};
+use kenning_record::{
+    Draft, Id, Json, Record, RecordRef, TableNo, TenantNo, Version, check_tenant_name,
+};
 use kenning_record::{entry, keys, normalize};
 use kenning_store::{Batch, Error, ErrorKind, Finding, Range, Result, Store, World};
 
@@ -16,7 +19,7 @@ use crate::history::Past;
 use crate::log::{Follower, LogRow, TransactionId};
 use crate::settings::Settings;
 use crate::shared::{Head, Shared};
-use crate::table::{Table, TableInfo, number};
+use crate::table::{Label, TableInfo, number};
 use crate::tenant::{ROOT, TENANTS, Tenant, rem_tables};
 use crate::transaction::Transaction;
 use crate::view::{At, Encoded, View};
@@ -435,18 +438,18 @@ impl Database {
     /// The record under `id`, as it is stored.
     pub async fn get_encoded(&self, table: &str, id: Id) -> Result<Option<Encoded>> {
         let shared = &self.handle.shared;
-        let Some(table) = self.current_table(table) else {
+        // The version first: a table that changes in a later one is noticed below.
+        let version = shared.version();
+        let Some(known) = self.known_table(table) else {
             return self.view()?.get_encoded(table, id).await;
         };
-        let key = keys::record(self.tenant.number, table.number, &id);
-        // The shortest way to a record that memory has: no snapshot, no view.
-        let cached = shared.cache.get(&cache_key(&key), shared.version());
-        let bytes = match cached {
+        let key = keys::record(self.tenant.number, known.number, &id);
+        // The shortest way to a record that memory has: no snapshot, no view, no shared counter.
+        let bytes = match shared.cache.get(&cache_key(&key), version) {
             Some(bytes) => Some(bytes),
             None => shared.head()?.snapshot.get(&key).await?,
         };
-        let table = Arc::clone(&table.shared_name);
-        Ok(bytes.map(|bytes| Encoded { id, table, bytes }))
+        Ok(bytes.map(|bytes| Encoded { id, table: known.label, bytes }))
     }
 
     /// Records of every table that have `name` as their key or as an alias.
@@ -524,16 +527,41 @@ impl Database {
     }
 
     /// The table of this name, if it was compiled before and memory has its record.
-    fn current_table(&self, name: &str) -> Option<Arc<Table>> {
+    fn known_table(&self, name: &str) -> Option<Known> {
         let shared = &self.handle.shared;
         if !shared.is_open() {
             return None;
         }
-        let known = shared.tables.known(self.tenant.number, name)?;
-        let key = keys::record(self.tenant.number, number::TABLES, &known.id);
+        let (database, tenant, schemas) = (shared.identity, self.tenant.number, shared.schemas());
+        let last = LAST.get();
+        if let Some(last) = last
+            && (last.database, last.tenant, last.schemas) == (database, tenant, schemas)
+            && *last.label == *name
+        {
+            return Some(last);
+        }
+        let table = shared.tables.known(tenant, name)?;
+        let key = keys::record(tenant, number::TABLES, &table.id);
         let current = shared.cache.get(&cache_key(&key), shared.version())?;
-        known.is(&current).then_some(known)
+        let (number, label) = (table.number, table.label);
+        let known = Known { database, tenant, schemas, number, label };
+        LAST.set(table.is(&current).then_some(known));
+        LAST.get()
     }
+}
+
+/// A table that this thread asked for last, true as long as no table of its database changes.
+#[derive(Clone, Copy)]
+struct Known {
+    database: u64,
+    tenant: TenantNo,
+    schemas: u64,
+    number: TableNo,
+    label: Label,
+}
+
+thread_local! {
+    static LAST: Cell<Option<Known>> = const { Cell::new(None) };
 }
 
 /// Operations.

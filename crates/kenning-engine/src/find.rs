@@ -3,7 +3,6 @@
 //! Either way every record is checked against the question before it is returned.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use kenning_index::{Filter, Plan, Question};
 use kenning_record::{Id, Record, RecordRef, entry, keys};
@@ -153,8 +152,7 @@ impl Search<'_> {
     fn take(&mut self, id: Id, bytes: Bytes) -> Result<()> {
         let record = RecordRef::new(entry::split(&bytes)?.1)?;
         if self.found.len() < self.limit && self.question.holds(record)? {
-            let table = Arc::clone(&self.table.shared_name);
-            self.found.push(Encoded { id, table, bytes });
+            self.found.push(Encoded { id, table: self.table.label, bytes });
         }
         Ok(())
     }

@@ -14,6 +14,9 @@ use crate::committer::Queue;
 use crate::settings::Settings;
 use crate::table::Tables;
 
+/// Databases that were opened in this process.
+static OPENED: AtomicU64 = AtomicU64::new(0);
+
 /// Everything of one open database.
 pub(crate) struct Shared {
     pub(crate) world: Arc<dyn World>,
@@ -26,6 +29,10 @@ pub(crate) struct Shared {
     open: RwLock<Option<Open>>,
     /// The version of the head, for readers that need nothing else.
     version: AtomicU64,
+    /// Which open database of this process it is.
+    pub(crate) identity: u64,
+    /// How often a table was made, altered or dropped since it was opened.
+    schemas: AtomicU64,
     /// Whether the database is closed, for readers that need nothing else.
     ended: AtomicBool,
     /// Why the database closed itself.
@@ -101,6 +108,8 @@ impl Shared {
             counters: Counters::default(),
             open: RwLock::new(Some(Open { store, head })),
             version,
+            identity: OPENED.fetch_add(1, Ordering::Relaxed),
+            schemas: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             closed: Mutex::new(None),
             active: Mutex::default(),
@@ -112,6 +121,16 @@ impl Shared {
     /// The last published version. Cheap.
     pub(crate) fn version(&self) -> Version {
         self.version.load(Ordering::Acquire)
+    }
+
+    /// A number that changes, before the version does, when any table does.
+    pub(crate) fn schemas(&self) -> u64 {
+        self.schemas.load(Ordering::Acquire)
+    }
+
+    /// A table changes in the version that is published next.
+    pub(crate) fn change_schemas(&self) {
+        self.schemas.fetch_add(1, Ordering::Release);
     }
 
     /// The last published state.

@@ -37,7 +37,7 @@ pub(crate) struct Table {
     pub(crate) number: TableNo,
     pub(crate) name: String,
     /// The name once more, for records that outlive the table.
-    pub(crate) shared_name: Arc<str>,
+    pub(crate) label: Label,
     pub(crate) schema: Schema,
     pub(crate) fields: Vec<Field>,
     pub(crate) next_index: u32,
@@ -45,6 +45,39 @@ pub(crate) struct Table {
     pub(crate) version: Version,
     /// The stored entry that it was made from.
     bytes: Bytes,
+}
+
+/// The name of a table in a form that is copied and not counted: a counter that every reader of
+/// every record changes would be the one thing that they wait for.
+#[derive(Clone, Copy)]
+pub(crate) struct Label {
+    bytes: [u8; LABEL_BYTES],
+    size: u8,
+}
+
+/// The most bytes of a table's name.
+const LABEL_BYTES: usize = 63;
+
+impl Label {
+    fn new(name: &str) -> Self {
+        let mut bytes = [0; LABEL_BYTES];
+        bytes[..name.len()].copy_from_slice(name.as_bytes());
+        Label { bytes, size: name.len() as u8 }
+    }
+}
+
+impl std::ops::Deref for Label {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        str::from_utf8(&self.bytes[..usize::from(self.size)]).expect("it was made of a name")
+    }
+}
+
+impl std::fmt::Debug for Label {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self)
+    }
 }
 
 /// An index over property values, and since when it is complete.
@@ -87,7 +120,7 @@ impl Table {
             id: Id([0; 16]),
             number,
             name: name.into(),
-            shared_name: name.into(),
+            label: Label::new(name),
             schema: Schema::parse(&json!({})).expect("the empty schema is a schema"),
             fields: Vec::new(),
             next_index: 1,
@@ -101,13 +134,14 @@ impl Table {
         let (version, payload) = entry::split(bytes)?;
         let record = RecordRef::new(payload)?;
         let name = record.key()?.ok_or_else(|| damaged("its name"))?.to_owned();
+        check_table_name(&name).map_err(|error| damaged("its name").because(error))?;
         let said = record.properties()?.decode()?;
         let number = |name: &str| said[name].as_u64().and_then(|number| u32::try_from(number).ok());
         let fields = said["indexes"].as_array().ok_or_else(|| damaged("its indexes"))?;
         Ok(Table {
             tenant,
             id,
-            shared_name: name.as_str().into(),
+            label: Label::new(&name),
             number: number("number").ok_or_else(|| damaged("its number"))?,
             name,
             schema: Schema::parse(&said["schema"])?,

@@ -13,7 +13,7 @@ use crate::Bug;
 use crate::database::Handle;
 use crate::past::AsOf;
 use crate::shared::Cached;
-use crate::table::{Table, TableInfo, number};
+use crate::table::{Label, Table, TableInfo, number};
 use crate::tenant::Tenant;
 
 /// A moment to look at.
@@ -42,7 +42,7 @@ pub struct View {
 #[derive(Clone, Debug)]
 pub struct Encoded {
     pub(crate) id: Id,
-    pub(crate) table: Arc<str>,
+    pub(crate) table: Label,
     pub(crate) bytes: Bytes,
 }
 
@@ -142,7 +142,7 @@ impl View {
     pub async fn get_encoded(&self, table: &str, id: Id) -> Result<Option<Encoded>> {
         let table = self.table_named(table).await?;
         let bytes = self.record_bytes(table.number, id).await?;
-        Ok(bytes.map(|bytes| Encoded { id, table: Arc::clone(&table.shared_name), bytes }))
+        Ok(bytes.map(|bytes| Encoded { id, table: table.label, bytes }))
     }
 
     /// Records of every table that have `name` as their key or as an alias.

@@ -336,3 +336,25 @@ fn what_a_transaction_staged_is_no_history_yet() {
     t.update("people", "Ada", json!({"age": 3})).unwrap();
     assert_eq!(t.history("people", "Ada").unwrap(), before);
 }
+
+#[test]
+fn the_short_way_to_a_record_knows_when_a_table_changes() {
+    let db = database();
+    let ada = db.put("people", json!({"name": "Ada", "age": 1})).unwrap();
+    let age = || -> Result<_, kenning::Error> {
+        Ok(db.get_encoded("people", ada.id)?.map(|ada| ada.property("age").unwrap().unwrap()))
+    };
+    for _ in 0..4 {
+        assert_eq!(age().unwrap(), Some(json!(1)));
+    }
+    db.update("people", "Ada", json!({"age": 2})).unwrap();
+    assert_eq!(age().unwrap(), Some(json!(2)));
+    db.drop_table("people").unwrap();
+    assert_eq!(age().unwrap_err().code(), "TABLE_NOT_FOUND");
+    db.create_table("people", json!({})).unwrap();
+    assert_eq!(age().unwrap(), None);
+    let other = database();
+    assert_eq!(other.get_encoded("people", ada.id).unwrap().map(|ada| ada.id()), None);
+    db.clone().close().unwrap();
+    assert_eq!(age().unwrap_err().code(), "CLOSED");
+}

@@ -25,6 +25,9 @@ use crate::window::{Reads, Window};
 
 /// Transactions that may wait at once.
 const QUEUE_MAX: usize = 10_000;
+/// What a transaction has in a batch beyond its own writes: outcome, log, a share of the head.
+const OVERHEAD_BYTES: usize = 512;
+const OVERHEAD_WRITES: usize = 8;
 /// Bytes of one group, unless a single transaction has more.
 const GROUP_BYTES_MAX: usize = 16 << 20;
 
@@ -248,7 +251,10 @@ impl Committer {
         let head = self.shared.head()?;
         let now = self.shared.world.now_ms().min(i64::MAX as u64) as i64;
         let mut group = Group {
-            batch: Batch::new(),
+            batch: Batch::with_capacity(
+                requests.iter().map(|request| request.bytes + OVERHEAD_BYTES).sum(),
+                requests.iter().map(|request| request.writes.len() + OVERHEAD_WRITES).sum(),
+            ),
             replies: Vec::with_capacity(requests.len()),
             marks: Vec::new(),
             late: Vec::new(),

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 
+use foldhash::fast::FixedState;
 use kenning_index::{Filter, Plan, Question};
 use kenning_record::{Id, Record, RecordRef, entry, keys};
 use kenning_store::{Bytes, Range, Result, Row, Scan};
@@ -86,7 +87,7 @@ impl Search<'_> {
         let paths: Vec<_> = field.spec.paths.iter().map(ToString::to_string).collect();
         self.explain.index = Some(paths.join(", "));
         // A record with an array may have several entries in the range; it is returned once.
-        let mut seen = HashSet::new();
+        let mut seen: HashSet<Id, FixedState> = HashSet::default();
         let mut next = Some(self.scan(plan.range).rows(self.limit.clamp(16, LOOKUP_ROWS)));
         while let Some(scan) = next
             && self.found.len() < self.limit

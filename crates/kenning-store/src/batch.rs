@@ -33,6 +33,12 @@ impl Batch {
         Batch::default()
     }
 
+    /// A batch with room for about so many bytes and writes, so that it is not moved while it
+    /// grows.
+    pub fn with_capacity(bytes: usize, writes: usize) -> Self {
+        Batch { bytes: Vec::with_capacity(bytes), spans: Vec::with_capacity(writes) }
+    }
+
     /// Sets `key` to `value`.
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
         self.put_with(key, |bytes| bytes.extend_from_slice(value));

@@ -28,7 +28,7 @@ help: ## list the commands
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: build ## build the program, then let it show what it does
-	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; bin/kenning --db "$$folder/demo.db" demo
+	@bin/kenning demo
 
 # Cheap stages first: most mistakes are found in seconds.
 test: setup format tidy clippy rust-test doc examples torture-short bench-tiny ## everything a change must pass

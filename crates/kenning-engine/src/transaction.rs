@@ -126,7 +126,9 @@ impl Transaction {
         if bytes > TRANSACTION_BYTES_MAX {
             return Err(too_large(bytes));
         }
-        if writes.is_empty() && self.beside.is_empty() && !self.id_given {
+        // Changes that undo each other leave nothing to write, and still are in the log.
+        let versioned = !writes.is_empty() || !self.log.is_empty() || self.id_given;
+        if !versioned && self.beside.is_empty() {
             let head = self.handle.shared().head()?;
             return Ok(Committed { version: self.version, instant: head.instant });
         }
@@ -136,7 +138,6 @@ impl Transaction {
             }
             Isolation::Serializable | Isolation::Snapshot => reads.points.extend(bases),
         }
-        let versioned = !writes.is_empty() || self.id_given;
         let (reply, answer) = oneshot::channel();
         let request = Request {
             id: self.id,

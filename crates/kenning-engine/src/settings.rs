@@ -13,7 +13,8 @@ pub enum Isolation {
     Snapshot,
 }
 
-/// The settings of an open database. None of them is stored, apart from `history_keep`.
+/// The settings of an open database. None of them is stored; since
+/// when history is kept is.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// When a commit is answered.

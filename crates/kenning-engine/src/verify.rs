@@ -2,8 +2,8 @@
 //!
 //! The entries that the records should have and the entries that the indexes have are counted and
 //! summed, which takes no memory. Only where the two differ is each entry looked up, both ways, to
-//! say which. Records are also compared with the last thing that the log says about them; that takes
-//! some 50 bytes for each record that the log ever named.
+//! say which. Records are also compared with the last thing that the log says about them; that
+//! takes some 50 bytes for each record that the log ever named.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;

@@ -46,13 +46,7 @@ fn kenning(scope: &Scope, people: &[Person], writers: usize) -> Result<Outcome> 
     let folder = scope.fresh()?;
     let database = ours::open_plain(folder.path())?;
     database.create_table(ours::TABLE, ours::schema(true))?;
-    let parts = deal(people.chunks(TRANSACTION).map(ours::drafts), writers);
-    let seconds = together(parts, |part| {
-        for drafts in part {
-            database.put_many(ours::TABLE, drafts)?;
-        }
-        Ok(())
-    })?;
+    let seconds = ours::put_all(&database, deal(people.chunks(TRANSACTION), writers))?;
     Ok(Outcome::new([people.len() as f64 / seconds], ours::contents(&database)?))
 }
 

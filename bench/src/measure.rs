@@ -271,13 +271,23 @@ pub(crate) fn together<T: Send>(
     parts: Vec<T>,
     work: impl Fn(T) -> Result<()> + Sync,
 ) -> Result<f64> {
+    together_with(parts, |part| part, work)
+}
+
+/// The same; each thread makes what it works on itself, before the clock starts.
+pub(crate) fn together_with<T: Send, U>(
+    parts: Vec<T>,
+    make: impl Fn(T) -> U + Sync,
+    work: impl Fn(U) -> Result<()> + Sync,
+) -> Result<f64> {
     let start = Barrier::new(parts.len() + 1);
     std::thread::scope(|scope| {
-        let (start, work) = (&start, &work);
+        let (start, make, work) = (&start, &make, &work);
         let run = |part| {
             scope.spawn(move || {
+                let made = make(part);
                 start.wait();
-                work(part)
+                work(made)
             })
         };
         let threads: Vec<_> = parts.into_iter().map(run).collect();

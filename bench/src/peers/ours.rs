@@ -9,6 +9,7 @@ use kenning_store::{Batch, block_on};
 
 use crate::Result;
 use crate::capture::Capture;
+use crate::measure::together_with;
 use crate::people::{Person, hash_json};
 
 /// The table.
@@ -75,6 +76,17 @@ pub(crate) fn captured<'a>(
         batches.append(&mut store.take());
     }
     Ok(batches)
+}
+
+/// Stores each chunk in a transaction, each part on a thread of its own. Returns the seconds.
+pub(crate) fn put_all(database: &Database, parts: Vec<Vec<&[Person]>>) -> Result<f64> {
+    let make = |part: Vec<&[Person]>| part.into_iter().map(drafts).collect::<Vec<_>>();
+    together_with(parts, make, |part| {
+        for drafts in part {
+            database.put_many(TABLE, drafts)?;
+        }
+        Ok(())
+    })
 }
 
 /// People as Kenning takes them.

@@ -179,7 +179,7 @@ impl Transaction {
     }
 
     /// Where a draft goes: by its id, by its key, or to a new id.
-    async fn target(&self, table: &Table, draft: &mut Draft, now: i64) -> Result<Target> {
+    async fn target(&mut self, table: &Table, draft: &mut Draft, now: i64) -> Result<Target> {
         let key = key_of(&table.schema, draft)?;
         let Some(id) = draft.id else {
             let Some(key) = key else {
@@ -221,9 +221,16 @@ impl Transaction {
         Ok(Target { id, key: key.or(known), before, fresh: false })
     }
 
-    fn fresh_target(&self, now: i64) -> Target {
+    /// A new id. Those of one transaction ascend, so that its records lie in the order in which
+    /// they were made.
+    fn fresh_target(&mut self, now: i64) -> Target {
         let world = &self.handle.shared().world;
-        let id = Id::v7(now.max(0) as u64, [world.random(), world.random()]);
+        let now_ms = now.max(0) as u64;
+        let next = self.made_last.filter(|(last_ms, _)| now_ms <= *last_ms);
+        let next = next.and_then(|(ms, last)| Some((ms, last.next_v7(world.random() as u32)?)));
+        let made = || (now_ms, Id::v7(now_ms, [world.random(), world.random()]));
+        let (ms, id) = next.unwrap_or_else(made);
+        self.made_last = Some((ms, id));
         Target { id, key: None, before: None, fresh: true }
     }
 
@@ -268,6 +275,9 @@ impl Transaction {
         };
         let mut payload = Vec::with_capacity(256);
         encode_record(&body, &mut payload)?;
+        if !fresh {
+            self.staging.stand_on(&keys::record(self.tenant.number, table.number, &id));
+        }
         self.stage(table, id, before.as_ref(), Some(&payload)).await?;
         Ok(Stored { id, key, aliases, birth, created_at, modified_at: now })
     }
@@ -278,13 +288,14 @@ impl Transaction {
         let Some(before) = self.record_bytes(table.number, id).await? else { return Ok(false) };
         let birth = RecordRef::new(entry::split(&before)?.1)?.birth()?;
         let was_half_done = std::mem::replace(&mut self.half_done, true);
+        self.staging.stand_on(&keys::record(self.tenant.number, table.number, &id));
         self.stage(table, id, Some(&before), None).await?;
         if table.number != number::LINKS {
             // A link that lands meanwhile must not miss its note.
             self.reads_checked = true;
             let key = keys::birth(self.tenant.number, table.number, &id);
             let was = self.staging.base(&key).await?;
-            self.staging.put(key, &birth.to_le_bytes(), was);
+            self.staging.put(&key, &birth.to_le_bytes(), was);
             if self.has_links(End { table: table.number, id }).await? {
                 let work = keys::sweep(self.tenant.number, table.number, Some(&id));
                 self.beside.put(&work, &frame(0, &[]));
@@ -431,6 +442,7 @@ impl Transaction {
         table.check_writable()?;
         let before = self.record_bytes(number::TABLES, table.id).await?;
         let tables = self.table_named(TABLES).await?;
+        self.staging.stand_on(&keys::record(self.tenant.number, number::TABLES, &table.id));
         self.stage(&tables, table.id, before.as_ref(), None).await?;
         let work = keys::sweep(self.tenant.number, table.number, None);
         // Whoever clears up must know the indexes that the table had.
@@ -496,6 +508,7 @@ impl Transaction {
                 let record = RecordRef::new(entry::split(&row.value)?.1)?;
                 let (before, after) = (old.entries(id, record)?, new.entries(id, record)?);
                 self.stage_entries(new, kenning_index::difference(before, after)).await?;
+                self.check_size()?;
             }
             next = page.rest;
         }

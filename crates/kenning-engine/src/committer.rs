@@ -13,20 +13,20 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 use kenning_record::{LogBody, LogEntry, LogHead, TenantNo, Version, entry, keys};
-use kenning_store::{Batch, Durability, Error, ErrorKind, Range, Result, Snapshot, Space};
-use kenning_store::{Store, Write, block_on};
+use kenning_store::{Batch, Bytes, Durability, Error, ErrorKind, Range, Result, Snapshot};
+use kenning_store::{Space, Store, Write, block_on};
 
 use crate::Bug;
 use crate::cache::CacheKey;
 use crate::log::TransactionId;
 use crate::shared::{Head, Shared, record_key};
-use crate::staging::Staged;
-use crate::window::{Reads, Window};
+use crate::window::{Keys, Reads, Window};
 
 /// Transactions that may wait at once.
 const QUEUE_MAX: usize = 10_000;
-/// What a transaction has in a batch beyond its own writes: outcome, log, a share of the head.
-const OVERHEAD_BYTES: usize = 512;
+/// What a transaction has in a batch beyond its writes, its log and its history: outcome, clock, a
+/// share of the head.
+const OVERHEAD_BYTES: usize = 256;
 const OVERHEAD_WRITES: usize = 8;
 /// Bytes of one group, unless a single transaction has more.
 const GROUP_BYTES_MAX: usize = 16 << 20;
@@ -48,7 +48,12 @@ pub(crate) struct Request {
     pub(crate) tenant: TenantNo,
     pub(crate) snapshot: Version,
     pub(crate) reads: Reads,
-    pub(crate) writes: Vec<(Vec<u8>, Staged)>,
+    /// The versioned writes, in the order of their keys; values are prepared, not stamped.
+    pub(crate) writes: Batch,
+    /// What they overwrite or delete, and by which write.
+    pub(crate) befores: Vec<(usize, Bytes)>,
+    /// Their keys.
+    pub(crate) keys: Keys,
     /// Writes beside the versioned ones: work for the sweeper, watermarks.
     pub(crate) beside: Batch,
     /// The changes; `None` for writes that make no version.
@@ -58,6 +63,14 @@ pub(crate) struct Request {
     pub(crate) bytes: usize,
     pub(crate) durability: Durability,
     pub(crate) reply: oneshot::Sender<Result<Committed>>,
+}
+
+impl Request {
+    /// Bytes that the committer adds to what the transaction brings.
+    fn own_bytes(&self) -> usize {
+        let history: usize = self.befores.iter().map(|(_, before)| before.len()).sum();
+        self.log.as_ref().map_or(0, LogBody::size_bytes) + history + OVERHEAD_BYTES
+    }
 }
 
 /// Where transactions wait for the committer.
@@ -180,12 +193,15 @@ impl Reply {
 
 /// A group in the making.
 struct Group {
+    /// What the transactions write, as they brought it.
     batch: Batch,
+    /// What the committer adds: history, log, outcomes.
+    own: Batch,
     replies: Vec<Reply>,
     /// Records that the batch writes, for the cache.
     marks: Vec<(CacheKey, Version)>,
     /// What landed, in case the window may not know yet.
-    late: Vec<(Version, Vec<Vec<u8>>)>,
+    late: Vec<(Version, Keys)>,
     /// Whether it leaves work for the sweeper.
     swept: bool,
     /// Whether it changes a table.
@@ -251,9 +267,10 @@ impl Committer {
         let head = self.shared.head()?;
         let now = self.shared.world.now_ms().min(i64::MAX as u64) as i64;
         let mut group = Group {
-            batch: Batch::with_capacity(
-                requests.iter().map(|request| request.bytes + OVERHEAD_BYTES).sum(),
-                requests.iter().map(|request| request.writes.len() + OVERHEAD_WRITES).sum(),
+            batch: Batch::new(),
+            own: Batch::with_capacity(
+                requests.iter().map(Request::own_bytes).sum(),
+                requests.iter().map(|request| request.befores.len() + OVERHEAD_WRITES).sum(),
             ),
             replies: Vec::with_capacity(requests.len()),
             marks: Vec::new(),
@@ -323,26 +340,29 @@ impl Committer {
 
     /// Writes the transaction into the batch of the group.
     fn append(&mut self, group: &mut Group, request: Request, previous: Previous) -> Reply {
-        let batch = &mut group.batch;
-        copy(&request.beside, batch);
         group.schema_changed |= request.schema_changed;
         group.swept |= request.log.is_some() && !request.beside.is_empty();
+        group.batch.append(request.beside);
         let Some(log) = request.log else {
             let answer = Committed { version: group.version, instant: group.instant };
-            return Reply::new(request, answer);
+            return Reply { tenant: request.tenant, id: request.id, answer, sender: request.reply };
         };
         let reuse = self.has(Bug::ReuseVersion) && group.version > self.shared.version();
         let version = group.version + u64::from(!reuse);
-        let history = self.shared.settings.history_keep && !self.has(Bug::DropHistory);
-        let mut keys = Vec::with_capacity(request.writes.len());
-        for (key, staged) in request.writes {
-            let forget = key[0] == Space::Fields.byte() && version.is_multiple_of(7);
-            if !(forget && self.has(Bug::DropIndexWrite)) {
-                write(batch, &key, &staged, version, history);
-            }
-            group.marks.extend(record_key(&key).map(|key| (key, version)));
-            keys.push(key);
+        let mut writes = request.writes;
+        writes.change_values(|value| entry::stamp(version, value));
+        if self.has(Bug::DropIndexWrite) && version.is_multiple_of(7) {
+            writes = without_fields(&writes);
         }
+        group.batch.append(writes);
+        let batch = &mut group.own;
+        if self.shared.settings.history_keep && !self.has(Bug::DropHistory) {
+            for (key_idx, before) in &request.befores {
+                batch.put(&keys::history(request.keys.get(*key_idx), version), before);
+            }
+        }
+        let marks = request.keys.iter().filter_map(record_key);
+        group.marks.extend(marks.map(|key| (key, version)));
         let answer = Committed { version, instant: group.instant };
         let head = LogHead {
             version,
@@ -358,9 +378,9 @@ impl Committer {
         self.previous.insert(request.tenant, latest);
         group.version = version;
         if self.has(Bug::ForgetGroupConflicts) {
-            group.late.push((version, keys));
+            group.late.push((version, request.keys));
         } else {
-            self.window.push(version, keys);
+            self.window.push(version, request.keys);
         }
         Reply { tenant: request.tenant, id: request.id, answer, sender: request.reply }
     }
@@ -381,8 +401,9 @@ impl Committer {
 
     /// Commits the batch, publishes the new version and answers everybody.
     fn land(&mut self, head: &Head, group: Group) -> Result<()> {
-        let Group { mut batch, mut replies, marks, swept, schema_changed, .. } = group;
+        let Group { mut batch, own, mut replies, marks, swept, schema_changed, .. } = group;
         let Group { version, instant, durability, .. } = group;
+        batch.append(own);
         // Without history no earlier version can be shown.
         let keep = self.shared.settings.history_keep;
         let history_from = if keep { head.history_from } else { version };
@@ -463,33 +484,23 @@ pub(crate) fn unknown(id: TransactionId, error: &Error) -> Error {
     Error::new(ErrorKind::Closed, "OUTCOME_UNKNOWN", message).because(error.to_string())
 }
 
-/// Writes one staged entry, and what it replaces into the history.
-fn write(batch: &mut Batch, key: &[u8], staged: &Staged, version: Version, history: bool) {
-    if let Some(before) = staged.before.as_ref().filter(|_| history) {
-        batch.put(&keys::history(key, version), before);
-    }
-    match &staged.after {
-        Some(after) => {
-            let (_, payload) = entry::split(&after.bytes).expect("a staged entry is framed");
-            batch.put_with(key, |bytes| entry::write(version, payload, after.payload_sum, bytes));
-        }
-        None => batch.delete(key),
-    }
-}
-
-fn copy(from: &Batch, to: &mut Batch) {
-    for write in from.writes() {
+/// What a planted bug leaves of `writes`.
+fn without_fields(writes: &Batch) -> Batch {
+    let mut kept = Batch::new();
+    for write in writes.writes() {
         match write {
-            Write::Put(key, value) => to.put(key, value),
-            Write::Delete(key) => to.delete(key),
+            Write::Put(key, _) | Write::Delete(key) if key[0] == Space::Fields.byte() => {}
+            Write::Put(key, value) => kept.put(key, value),
+            Write::Delete(key) => kept.delete(key),
         }
     }
+    kept
 }
 
 /// A framed entry of a space without history.
 pub(crate) fn frame(version: Version, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(payload.len() + entry::OVERHEAD);
-    entry::write(version, payload, entry::payload_sum(payload), &mut bytes);
+    entry::write(version, payload, &mut bytes);
     bytes
 }
 

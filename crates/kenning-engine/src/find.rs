@@ -120,9 +120,9 @@ impl Search<'_> {
 
     async fn look_up(&mut self, ids: &[Id]) -> Result<()> {
         let tenant = self.view.tenant.number;
-        let record_keys: Vec<Vec<u8>> =
+        let record_keys: Vec<keys::RecordKey> =
             ids.iter().map(|id| keys::record(tenant, self.table.number, id)).collect();
-        let asked: Vec<&[u8]> = record_keys.iter().map(Vec::as_slice).collect();
+        let asked: Vec<&[u8]> = record_keys.iter().map(<[u8; _]>::as_slice).collect();
         let values = self.view.source.get_many(&asked).await?;
         for (id, bytes) in ids.iter().zip(values) {
             if let Some(bytes) = bytes {

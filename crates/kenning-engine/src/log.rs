@@ -14,7 +14,7 @@ use crate::committer::{Request, frame};
 use crate::database::Database;
 use crate::transaction::submit;
 use crate::view::View;
-use crate::window::Reads;
+use crate::window::{Keys, Reads};
 
 /// The id of a transaction, made by who begins it. Shown as a UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -215,7 +215,9 @@ pub(crate) async fn write_beside(view: &View, beside: Batch) -> Result<()> {
         tenant: view.tenant.number,
         snapshot: shared.version(),
         reads: Reads::default(),
-        writes: Vec::new(),
+        writes: Batch::new(),
+        befores: Vec::new(),
+        keys: Keys::default(),
         bytes: beside.size_bytes(),
         beside,
         log: None,

@@ -72,7 +72,7 @@ impl Head {
     pub(crate) fn encode(version: Version, instant: i64, history_from: Version) -> Vec<u8> {
         let payload = [instant.to_le_bytes(), history_from.to_le_bytes()].concat();
         let mut bytes = Vec::with_capacity(payload.len() + entry::OVERHEAD);
-        entry::write(version, &payload, entry::payload_sum(&payload), &mut bytes);
+        entry::write(version, &payload, &mut bytes);
         bytes
     }
 

@@ -3,35 +3,39 @@
 //! Staged writes and the snapshot below read as one ordered map, so index reads inside a
 //! transaction see what it has staged, with no code of their own. Whatever is read is remembered:
 //! points by the hash of their key, pages by the range that they covered.
+//!
+//! Keys and values lie one after the other in one buffer, found by the hash of the key. Their order
+//! is made when a page is read, and kept from then on; a transaction that reads none, as a load
+//! does, sorts once, at its end.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
+use foldhash::fast::FixedState;
 use kenning_record::{Version, entry};
-use kenning_store::{BoxFuture, Bytes, Direction, Found, Page, Range, Result, Row, Scan};
+use kenning_store::{Batch, BoxFuture, Bytes, Direction, Found, Page, Range, Result, Row, Scan};
 use kenning_store::{Snapshot, Space};
 
-use crate::window::{Reads, hash};
+use crate::window::{Keys, Reads, hash};
 
 /// The version that staged entries show until they have one.
 pub(crate) const PENDING: Version = u64::MAX;
 
-/// A staged change of one key of an exact space.
+/// What a transaction has staged, on its way to the committer.
 pub(crate) struct Staged {
-    /// The entry that the snapshot shows, whole.
-    pub(crate) before: Option<Bytes>,
-    /// The entry as it will be; `None` deletes.
-    pub(crate) after: Option<After>,
-}
-
-/// A staged entry: framed with `PENDING`, and the sum of its payload, from which the committer goes
-/// on once it knows the version.
-#[derive(Clone)]
-pub(crate) struct After {
-    pub(crate) bytes: Bytes,
-    pub(crate) payload_sum: u32,
+    /// One write for each key, in the order of the keys. Values are prepared, not stamped.
+    pub(crate) writes: Batch,
+    /// What the writes overwrite or delete, whole, and by which write.
+    pub(crate) befores: Vec<(usize, Bytes)>,
+    /// The keys, in the same order.
+    pub(crate) keys: Keys,
+    /// What was read: checked under serialisable isolation.
+    pub(crate) reads: Reads,
+    /// What the writes stand on: checked always.
+    pub(crate) bases: Vec<u64>,
+    /// Bytes that the batch will have, about.
+    pub(crate) bytes: usize,
 }
 
 /// A snapshot with staged writes on top.
@@ -41,14 +45,128 @@ pub(crate) struct Staging {
 }
 
 #[derive(Default)]
-pub(crate) struct State {
-    pub(crate) writes: BTreeMap<Vec<u8>, Staged>,
-    /// What was read: checked under serialisable isolation.
-    pub(crate) reads: Reads,
-    /// What the writes stand on: checked always.
-    pub(crate) bases: Vec<u64>,
-    /// Bytes that the batch will have, about.
-    pub(crate) bytes: usize,
+struct State {
+    /// Each key, followed by its prepared entry. Of a key that is staged again the last one counts.
+    buffer: Vec<u8>,
+    slots: Vec<Slot>,
+    /// The last slot with a hash; slots with the same one are chained.
+    by_hash: HashMap<u64, usize, FixedState>,
+    /// The slots by their keys, once somebody asked for them.
+    by_key: Option<BTreeMap<Vec<u8>, usize>>,
+    reads: Reads,
+    bases: Vec<u64>,
+    bytes: usize,
+}
+
+/// A staged change of one key of an exact space.
+struct Slot {
+    key_at: usize,
+    value_at: usize,
+    until: usize,
+    after: After,
+    /// The entry that the snapshot shows, whole.
+    before: Option<Bytes>,
+    hash: u64,
+    next: Option<usize>,
+}
+
+/// What is under a staged key in the end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum After {
+    Entry,
+    Deleted,
+    /// Made and removed again: nothing happens to this key.
+    Untouched,
+}
+
+impl State {
+    fn key(&self, slot: &Slot) -> &[u8] {
+        &self.buffer[slot.key_at..slot.value_at]
+    }
+
+    /// The slot of `key`, which has this hash.
+    fn find(&self, key: &[u8], hash: u64) -> Option<usize> {
+        let mut next = self.by_hash.get(&hash).copied();
+        while let Some(at) = next {
+            let slot = &self.slots[at];
+            if self.key(slot) == key {
+                return Some(at);
+            }
+            next = slot.next;
+        }
+        None
+    }
+
+    fn stage(&mut self, key: &[u8], payload: Option<&[u8]>, before: Option<Bytes>) {
+        let hash = hash(key);
+        let found = self.find(key, hash);
+        let key_at = self.buffer.len();
+        self.buffer.extend_from_slice(key);
+        let value_at = self.buffer.len();
+        if let Some(payload) = payload {
+            entry::prepare(payload, &mut self.buffer);
+        }
+        let until = self.buffer.len();
+        self.bytes += 2 * key.len() + (until - value_at) + 16;
+        let after = if payload.is_some() { After::Entry } else { After::Deleted };
+        let at = found.unwrap_or(self.slots.len());
+        if let Some(slot) = self.slots.get_mut(at) {
+            (slot.key_at, slot.value_at, slot.until) = (key_at, value_at, until);
+            let unmade = after == After::Deleted && slot.before.is_none();
+            slot.after = if unmade { After::Untouched } else { after };
+        } else {
+            let pending = |bytes: &Bytes| entry::from(bytes).is_ok_and(|from| from == PENDING);
+            assert!(!before.as_ref().is_some_and(pending), "what was there is from the store");
+            self.bytes += before.as_ref().map_or(0, Bytes::len);
+            let next = self.by_hash.insert(hash, at);
+            self.slots.push(Slot { key_at, value_at, until, after, before, hash, next });
+        }
+        if let Some(by_key) = &mut self.by_key {
+            match self.slots[at].after {
+                After::Entry | After::Deleted => by_key.insert(key.to_vec(), at),
+                After::Untouched => by_key.remove(key),
+            };
+        }
+    }
+
+    /// The entry that a slot leaves, as a reader of this transaction sees it.
+    fn entry(&self, slot: &Slot) -> Option<Bytes> {
+        (slot.after == After::Entry).then(|| {
+            let mut bytes = self.buffer[slot.value_at..slot.until].to_vec();
+            entry::stamp(PENDING, &mut bytes);
+            bytes.into()
+        })
+    }
+
+    /// Makes sure that there is an order.
+    fn sort(&mut self) {
+        if self.by_key.is_none() {
+            let touched = self.slots.iter().enumerate();
+            let touched = touched.filter(|(_, slot)| slot.after != After::Untouched);
+            self.by_key = Some(touched.map(|(at, slot)| (self.key(slot).to_vec(), at)).collect());
+        }
+    }
+
+    fn finish(mut self) -> Staged {
+        let slots = std::mem::take(&mut self.slots);
+        let touched = |slot: &&Slot| slot.after != After::Untouched;
+        let mut order: Vec<&Slot> = slots.iter().filter(touched).collect();
+        order.sort_unstable_by(|a, b| self.key(a).cmp(self.key(b)));
+        let mut writes = Batch::with_capacity(self.buffer.len(), order.len());
+        let mut keys = Keys::with_capacity(order.len());
+        let mut befores = Vec::new();
+        for (at, slot) in order.into_iter().enumerate() {
+            let key = self.key(slot);
+            match slot.after {
+                After::Entry => writes.put(key, &self.buffer[slot.value_at..slot.until]),
+                After::Deleted | After::Untouched => writes.delete(key),
+            }
+            keys.push(key, slot.hash);
+            befores.extend(slot.before.clone().map(|before| (at, before)));
+        }
+        let State { reads, bases, bytes, .. } = self;
+        Staged { writes, befores, keys, reads, bases, bytes }
+    }
 }
 
 impl Staging {
@@ -57,37 +175,13 @@ impl Staging {
     }
 
     /// Stages an entry. `before` is what the snapshot shows under `key`.
-    pub(crate) fn put(&self, key: Vec<u8>, payload: &[u8], before: Option<Bytes>) {
-        let payload_sum = entry::payload_sum(payload);
-        let mut framed = Vec::with_capacity(payload.len() + entry::OVERHEAD);
-        entry::write(PENDING, payload, payload_sum, &mut framed);
-        self.stage(key, Some(After { bytes: framed.into(), payload_sum }), before);
+    pub(crate) fn put(&self, key: &[u8], payload: &[u8], before: Option<Bytes>) {
+        self.state().stage(key, Some(payload), before);
     }
 
     /// Stages a deletion of an entry that the snapshot, or this transaction, has.
-    pub(crate) fn delete(&self, key: Vec<u8>, before: Option<Bytes>) {
-        self.stage(key, None, before);
-    }
-
-    fn stage(&self, key: Vec<u8>, after: Option<After>, before: Option<Bytes>) {
-        let mut state = self.state();
-        state.bytes += 2 * key.len() + after.as_ref().map_or(0, |after| after.bytes.len()) + 16;
-        match state.writes.entry(key) {
-            Slot::Occupied(mut slot) => {
-                slot.get_mut().after = after;
-                // Made and removed again: nothing happens to this key.
-                if slot.get().after.is_none() && slot.get().before.is_none() {
-                    slot.remove();
-                }
-            }
-            Slot::Vacant(slot) => {
-                let pending = |bytes: &Bytes| entry::from(bytes).is_ok_and(|from| from == PENDING);
-                assert!(!before.as_ref().is_some_and(pending), "what was there is from the store");
-                let size = before.as_ref().map_or(0, Bytes::len);
-                slot.insert(Staged { before, after });
-                state.bytes += size;
-            }
-        }
+    pub(crate) fn delete(&self, key: &[u8], before: Option<Bytes>) {
+        self.state().stage(key, None, before);
     }
 
     /// Notes that a write stands on `key` being as the snapshot shows it.
@@ -106,8 +200,8 @@ impl Staging {
     }
 
     /// Takes everything, leaving nothing staged.
-    pub(crate) fn take(&self) -> State {
-        std::mem::take(&mut *self.state())
+    pub(crate) fn take(&self) -> Staged {
+        std::mem::take(&mut *self.state()).finish()
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -116,14 +210,17 @@ impl Staging {
 
     fn note(&self, key: &[u8]) -> Option<Found> {
         let mut state = self.state();
-        match state.writes.get(key) {
-            Some(Staged { after: Some(after), .. }) => Some(Found::Here(after.bytes.clone())),
-            Some(Staged { after: None, .. }) => Some(Found::Absent),
-            None => {
-                state.reads.points.push(hash(key));
-                None
+        let hash = hash(key);
+        if let Some(at) = state.find(key, hash) {
+            let slot = &state.slots[at];
+            match slot.after {
+                After::Entry => return state.entry(slot).map(Found::Here),
+                After::Deleted => return Some(Found::Absent),
+                After::Untouched => {}
             }
         }
+        state.reads.points.push(hash);
+        None
     }
 }
 
@@ -155,7 +252,7 @@ impl Snapshot for Staging {
             let below = self.below.page(scan).await?;
             let mut covered = covered(scan, &below);
             let mut state = self.state();
-            let mut page = merge(scan, below, &covered, &state.writes);
+            let mut page = merge(scan, below, &covered, &mut state);
             if page.rows.len() > scan.rows_max {
                 page.rows.truncate(scan.rows_max);
                 page.rest = page.rows.last().map(|last| scan.after(&last.key));
@@ -188,22 +285,24 @@ fn covered(scan: &Scan, page: &Page) -> Range {
 }
 
 /// The rows of `below` and the staged rows of the covered range, in the order of the scan.
-fn merge(scan: &Scan, below: Page, covered: &Range, writes: &BTreeMap<Vec<u8>, Staged>) -> Page {
-    if covered.is_empty() || writes.is_empty() {
+fn merge(scan: &Scan, below: Page, covered: &Range, state: &mut State) -> Page {
+    if covered.is_empty() || state.slots.is_empty() {
         return below;
     }
+    state.sort();
+    let by_key = state.by_key.as_ref().expect("it was made a line above");
     let until = covered.until.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
     let mut staged =
-        writes.range::<[u8], _>((Bound::Included(covered.from.as_slice()), until)).peekable();
+        by_key.range::<[u8], _>((Bound::Included(covered.from.as_slice()), until)).peekable();
     if staged.peek().is_none() {
         return below;
     }
     let mut rows: Vec<Row> = below
         .rows
         .into_iter()
-        .filter(|row| !writes.contains_key::<[u8]>(&row.key))
-        .chain(staged.filter_map(|(key, staged)| {
-            let value = staged.after.as_ref()?.bytes.clone();
+        .filter(|row| !by_key.contains_key::<[u8]>(&row.key))
+        .chain(staged.filter_map(|(key, at)| {
+            let value = state.entry(&state.slots[*at])?;
             Some(Row { key: Bytes::copy_from_slice(key), value })
         }))
         .collect();

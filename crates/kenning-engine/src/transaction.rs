@@ -12,7 +12,7 @@ use crate::Isolation;
 use crate::committer::{Committed, Refused, Request, unknown};
 use crate::database::Handle;
 use crate::log::TransactionId;
-use crate::staging::{Staging, State};
+use crate::staging::{Staged, Staging};
 use crate::table::{Table, number};
 use crate::tenant::Tenant;
 use crate::view::View;
@@ -32,6 +32,8 @@ pub struct Transaction {
     pub(crate) beside: Batch,
     /// The table whose schema the last change stands on.
     schema_of: Option<Id>,
+    /// The id that was made last, and its milliseconds.
+    pub(crate) made_last: Option<(u64, Id)>,
     /// Whether a table of tables changed.
     pub(crate) schema_changed: bool,
     /// Whether a change has begun and not come to its end.
@@ -90,6 +92,7 @@ impl Transaction {
             log: LogBody::new(),
             beside: Batch::new(),
             schema_of: None,
+            made_last: None,
             schema_changed: false,
             half_done: false,
             reads_checked: false,
@@ -121,7 +124,7 @@ impl Transaction {
             let message = "a change of this transaction failed half way; begin another one";
             return Err(Error::invalid("TRANSACTION_FAILED", message));
         }
-        let State { writes, mut reads, bases, bytes } = self.staging.take();
+        let Staged { writes, befores, keys, mut reads, bases, bytes } = self.staging.take();
         let bytes = bytes + self.log.size_bytes() + self.beside.size_bytes();
         if bytes > TRANSACTION_BYTES_MAX {
             return Err(too_large(bytes));
@@ -146,7 +149,9 @@ impl Transaction {
             snapshot: self.snapshot,
             reads,
             log: versioned.then(|| std::mem::take(&mut self.log)),
-            writes: writes.into_iter().collect(),
+            writes,
+            befores,
+            keys,
             beside: std::mem::take(&mut self.beside),
             schema_changed: self.schema_changed,
             bytes,
@@ -186,7 +191,8 @@ impl Transaction {
 
     /// Stages a record as it will be, with the difference of its index entries.
     ///
-    /// `before` is the entry that a reader of this transaction sees; `after` the new payload.
+    /// `before` is the entry that a reader of this transaction sees; `after` the new payload. The
+    /// caller stands on the key of the record, unless its id is new: then nobody else has it.
     pub(crate) async fn stage(
         &mut self,
         table: &Table,
@@ -204,7 +210,6 @@ impl Transaction {
             Some(payload) => table.entries(id, RecordRef::new(payload)?)?,
             None => Vec::new(),
         };
-        self.staging.stand_on(&key);
         if table.number >= number::FIRST && self.schema_of != Some(table.id) {
             self.schema_of = Some(table.id);
             self.staging.stand_on(&keys::record(self.tenant.number, number::TABLES, &table.id));
@@ -215,8 +220,8 @@ impl Transaction {
         }
         self.schema_changed |= table.number == number::TABLES;
         match after {
-            Some(payload) => self.staging.put(key, payload, self.stored(before)),
-            None => self.staging.delete(key, self.stored(before)),
+            Some(payload) => self.staging.put(&key, payload, self.stored(before)),
+            None => self.staging.delete(&key, self.stored(before)),
         }
         self.check_size()
     }
@@ -226,11 +231,11 @@ impl Transaction {
         let taken = self.claim(table, &edits).await?;
         for (edit, was) in edits.into_iter().zip(taken) {
             match edit {
-                Edit::Put(new) => self.staging.put(new.key, &new.payload, was),
-                Edit::Delete(old) => self.staging.delete(old.key, was),
+                Edit::Put(new) => self.staging.put(&new.key, &new.payload, was),
+                Edit::Delete(old) => self.staging.delete(&old.key, was),
             }
         }
-        self.check_size()
+        Ok(())
     }
 
     /// What the snapshot has under the key of each edit, once every claim is known to be free.

@@ -184,9 +184,9 @@ impl View {
 
     async fn far_ends(&self, links: &[LinkEntry]) -> Result<Vec<Option<Bytes>>> {
         let tenant = self.tenant.number;
-        let ends: Vec<Vec<u8>> =
+        let ends: Vec<keys::RecordKey> =
             links.iter().map(|link| keys::record(tenant, link.far.table, &link.far.id)).collect();
-        let asked: Vec<&[u8]> = ends.iter().map(Vec::as_slice).collect();
+        let asked: Vec<&[u8]> = ends.iter().map(<[u8; _]>::as_slice).collect();
         self.source.get_many(&asked).await
     }
 

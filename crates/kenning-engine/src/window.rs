@@ -12,6 +12,11 @@ use foldhash::fast::FixedState;
 use kenning_record::Version;
 use kenning_store::{Error, Range, Result};
 
+/// Bytes of a usual key: of a record, or of an index entry.
+const KEY_BYTES: usize = 40;
+/// Comparisons up to which it is not worth to put keys into a table and to take them out again.
+const SCANNED_MAX: usize = 16_384;
+
 pub(crate) struct Window {
     landed: VecDeque<Landed>,
     written: HashMap<u64, Version, FixedState>,
@@ -23,10 +28,19 @@ pub(crate) struct Window {
 
 struct Landed {
     version: Version,
-    keys: Vec<Vec<u8>>,
-    /// Whether its keys are in `written`: not before somebody has to be judged, which in a load by
-    /// one writer is never.
+    keys: Keys,
+    /// Whether its keys are in `written`: not before somebody who read much has to be judged, which
+    /// in a load is never.
     hashed: bool,
+}
+
+/// The keys that a transaction writes, in their order, with their hashes.
+#[derive(Default)]
+pub(crate) struct Keys {
+    bytes: Vec<u8>,
+    /// Where each key ends.
+    ends: Vec<usize>,
+    hashes: Vec<u64>,
 }
 
 /// What a transaction must find unchanged.
@@ -65,14 +79,10 @@ impl Window {
         if self.landed.back().is_none_or(|last| last.version <= snapshot) {
             return Ok(());
         }
-        self.hash_keys();
-        for point in &reads.points {
-            if self.written.get(point).is_some_and(|version| *version > snapshot) {
-                return Err(changed(snapshot));
-            }
+        if self.wrote_point(snapshot, &reads.points) {
+            return Err(changed(snapshot));
         }
-        let since = self.landed.iter().rev().take_while(|landed| landed.version > snapshot);
-        for landed in since {
+        for landed in self.since(snapshot) {
             if reads.ranges.iter().any(|range| landed.touches(range)) {
                 return Err(changed(snapshot));
             }
@@ -80,9 +90,30 @@ impl Window {
         Ok(())
     }
 
+    /// What landed after `snapshot`, last first.
+    fn since(&self, snapshot: Version) -> impl Iterator<Item = &Landed> {
+        self.landed.iter().rev().take_while(move |landed| landed.version > snapshot)
+    }
+
+    /// Whether one of `points` was written after `snapshot`.
+    fn wrote_point(&mut self, snapshot: Version, points: &[u64]) -> bool {
+        let mut since = 0;
+        let is_short = self.since(snapshot).all(|landed| {
+            since += landed.keys.len();
+            since * points.len() <= SCANNED_MAX
+        });
+        if is_short {
+            let wrote = |landed: &Landed| points.iter().any(|point| landed.wrote(*point));
+            return self.since(snapshot).any(wrote);
+        }
+        self.hash_keys();
+        let since = |version: &Version| *version > snapshot;
+        points.iter().any(|point| self.written.get(point).is_some_and(since))
+    }
+
     /// Remembers what landed. `keys` are sorted.
-    pub(crate) fn push(&mut self, version: Version, keys: Vec<Vec<u8>>) {
-        assert!(keys.is_sorted(), "a range is looked up by binary search");
+    pub(crate) fn push(&mut self, version: Version, keys: Keys) {
+        assert!(keys.iter().is_sorted(), "a range is looked up by binary search");
         self.keys += keys.len();
         self.landed.push_back(Landed { version, keys, hashed: false });
     }
@@ -90,8 +121,8 @@ impl Window {
     fn hash_keys(&mut self) {
         let first = self.landed.iter().rposition(|landed| landed.hashed).map_or(0, |at| at + 1);
         for landed in self.landed.range_mut(first..) {
-            for key in &landed.keys {
-                self.written.insert(hash(key), landed.version);
+            for hash in &landed.keys.hashes {
+                self.written.insert(*hash, landed.version);
             }
             landed.hashed = true;
         }
@@ -103,10 +134,9 @@ impl Window {
             && (first.version <= oldest || self.keys > self.keys_max)
         {
             let first = self.landed.pop_front().expect("it was there a line above");
-            for key in first.keys.iter().filter(|_| first.hashed) {
-                let hash = hash(key);
-                if self.written.get(&hash) == Some(&first.version) {
-                    self.written.remove(&hash);
+            for hash in first.keys.hashes.iter().filter(|_| first.hashed) {
+                if self.written.get(hash) == Some(&first.version) {
+                    self.written.remove(hash);
                 }
             }
             self.keys -= first.keys.len();
@@ -119,9 +149,53 @@ impl Window {
 }
 
 impl Landed {
+    fn wrote(&self, point: u64) -> bool {
+        self.keys.hashes.contains(&point)
+    }
+
     fn touches(&self, range: &Range) -> bool {
-        let first = self.keys.partition_point(|key| key < &range.from);
-        self.keys.get(first).is_some_and(|key| range.contains(key))
+        let first = self.keys.partition_point(|key| key < range.from.as_slice());
+        first < self.keys.len() && range.contains(self.keys.get(first))
+    }
+}
+
+impl Keys {
+    pub(crate) fn with_capacity(keys: usize) -> Self {
+        Keys {
+            bytes: Vec::with_capacity(keys * KEY_BYTES),
+            ends: Vec::with_capacity(keys),
+            hashes: Vec::with_capacity(keys),
+        }
+    }
+
+    /// Adds a key, which comes behind the others and has this hash.
+    pub(crate) fn push(&mut self, key: &[u8], hash: u64) {
+        self.bytes.extend_from_slice(key);
+        self.ends.push(self.bytes.len());
+        self.hashes.push(hash);
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.len()).map(|at| self.get(at))
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The key with this number.
+    pub(crate) fn get(&self, at: usize) -> &[u8] {
+        let from = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[from..self.ends[at]]
+    }
+
+    fn partition_point(&self, is_before: impl Fn(&[u8]) -> bool) -> usize {
+        let (mut from, mut until) = (0, self.len());
+        while from < until {
+            let middle = from.midpoint(until);
+            if is_before(self.get(middle)) { from = middle + 1 } else { until = middle }
+        }
+        from
     }
 }
 
@@ -143,8 +217,10 @@ mod tests {
         }
     }
 
-    fn keys(keys: &[&str]) -> Vec<Vec<u8>> {
-        keys.iter().map(|key| key.as_bytes().to_vec()).collect()
+    fn keys(texts: &[&str]) -> Keys {
+        let mut keys = Keys::default();
+        texts.iter().for_each(|text| keys.push(text.as_bytes(), hash(text.as_bytes())));
+        keys
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! with nothing. An array gives an entry for each of its elements; of several arrays in a composite
 //! index, each combination, up to a limit.
 
-use kenning_record::{IndexSpec, Json, Path, RecordRef, keys, order_json, order_value};
-use kenning_record::{Kind, ValueRef, skip_ordered, unorder};
+use kenning_record::{Id, IndexSpec, Json, Kind, Path, RecordRef, ValueRef};
+use kenning_record::{keys, order_json, order_value, skip_ordered, unorder};
 use kenning_store::{Error, Result};
 
 use crate::{Claim, Entries, Entry, Index, Subject};
@@ -24,34 +24,28 @@ pub struct Fields {
 
 impl Index for Fields {
     fn entries(&self, subject: &Subject<'_>, target: &mut Entries) -> Result<()> {
-        let mut rows = vec![Vec::new()];
+        let Subject { tenant, table, id, record } = *subject;
+        let mut rows = vec![keys::fields(tenant, table, self.number)];
         for path in &self.spec.paths {
-            let values = scalars(subject.record, path)?;
-            if values.is_empty() && self.spec.unique {
+            let values = Scalars::at(record, path)?;
+            if values.first.is_none() && self.spec.unique {
                 return Ok(());
             }
-            rows = extend(rows, values)?;
+            values.extend(&mut rows)?;
         }
-        target.extend(rows.into_iter().map(|row| self.entry(subject, &row)));
+        target.extend(rows.into_iter().map(|row| self.entry(row, &id)));
         Ok(())
     }
 }
 
 impl Fields {
-    fn entry(&self, subject: &Subject<'_>, values: &[u8]) -> Entry {
-        let Subject { tenant, table, id, .. } = *subject;
+    fn entry(&self, mut key: Vec<u8>, id: &Id) -> Entry {
         if self.spec.unique {
-            Entry {
-                key: keys::field(tenant, table, self.number, values, None),
-                payload: id.as_bytes().to_vec(),
-                claim: Claim::Unique(self.number),
-            }
+            let payload = id.as_bytes().to_vec();
+            Entry { key, payload, claim: Claim::Unique(self.number) }
         } else {
-            Entry {
-                key: keys::field(tenant, table, self.number, values, Some(&id)),
-                payload: Vec::new(),
-                claim: Claim::Shared,
-            }
+            key.extend_from_slice(id.as_bytes());
+            Entry { key, payload: Vec::new(), claim: Claim::Shared }
         }
     }
 }
@@ -67,22 +61,48 @@ pub fn values(mut bytes: &[u8]) -> Result<Vec<Json>> {
     Ok(values)
 }
 
-/// The ordered bytes of the scalars at `path`, without nulls and without doubles.
-fn scalars(record: RecordRef<'_>, path: &Path) -> Result<Vec<Vec<u8>>> {
-    let mut values: Vec<Vec<u8>> = Vec::new();
-    record.properties()?.path(path, &mut |value| {
-        if is_ordered(value)? {
-            let mut bytes = Vec::with_capacity(16);
-            order_value(value, &mut bytes)?;
-            values.push(bytes);
+/// The scalars at a path, without nulls. Most often it is one.
+struct Scalars<'a> {
+    first: Option<ValueRef<'a>>,
+    more: Vec<ValueRef<'a>>,
+}
+
+impl<'a> Scalars<'a> {
+    fn at(record: RecordRef<'a>, path: &Path) -> Result<Self> {
+        let mut found = Scalars { first: None, more: Vec::new() };
+        record.properties()?.path(path, &mut |value| {
+            if is_ordered(value)? {
+                match found.first {
+                    None => found.first = Some(value),
+                    Some(_) => found.more.push(value),
+                }
+            }
+            too_many(found.more.len())
+        })?;
+        Ok(found)
+    }
+
+    /// Every row followed by every value, once; by null where there is none.
+    fn extend(&self, rows: &mut Vec<Vec<u8>>) -> Result<()> {
+        if self.more.is_empty() {
+            return rows.iter_mut().try_for_each(|row| match self.first {
+                Some(value) => order_value(value, row),
+                None => order_json(&Json::Null, row),
+            });
         }
-        too_many(values.len())
-    })?;
-    if values.len() > 1 {
+        let ordered = |value: &ValueRef<'_>| {
+            let mut bytes = Vec::new();
+            order_value(*value, &mut bytes).map(|()| bytes)
+        };
+        let values = self.first.iter().chain(&self.more).map(ordered);
+        let mut values = values.collect::<Result<Vec<_>>>()?;
         values.sort_unstable();
         values.dedup();
+        too_many(rows.len() * values.len())?;
+        let with = |row: &Vec<u8>| values.iter().map(|value| [&row[..], value].concat()).collect();
+        *rows = rows.iter().flat_map::<Vec<_>, _>(with).collect();
+        Ok(())
     }
-    Ok(values)
 }
 
 /// Whether a value has a place in the order of an index of its own; null has one where there is
@@ -92,21 +112,6 @@ pub(crate) fn is_ordered(value: ValueRef<'_>) -> Result<bool> {
         Kind::Null | Kind::Object | Kind::Array => Ok(false),
         Kind::Bool | Kind::Number | Kind::Text => Ok(true),
     }
-}
-
-/// Every row followed by every value; by null where there is none.
-fn extend(rows: Vec<Vec<u8>>, mut values: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
-    if values.is_empty() {
-        let mut null = Vec::new();
-        order_json(&Json::Null, &mut null)?;
-        values.push(null);
-    }
-    if rows.len() == 1 && values.len() == 1 && rows[0].is_empty() {
-        return Ok(values);
-    }
-    too_many(rows.len() * values.len())?;
-    let with = |row: &Vec<u8>| values.iter().map(|value| [&row[..], value].concat()).collect();
-    Ok(rows.iter().flat_map::<Vec<_>, _>(with).collect())
 }
 
 fn too_many(entries: usize) -> Result<()> {

@@ -19,18 +19,28 @@ pub const OVERHEAD: usize = FROM_BYTES + SUM_BYTES;
 
 const _: () = assert!(OVERHEAD == 12);
 
-/// The sum of a payload, for `write`.
-pub fn payload_sum(payload: &[u8]) -> u32 {
-    crc32fast::hash(payload)
+/// Appends an entry that is as it is since version `from`.
+pub fn write(from: Version, payload: &[u8], target: &mut Vec<u8>) {
+    let start = target.len();
+    prepare(payload, target);
+    stamp(from, &mut target[start..]);
 }
 
-/// Appends an entry that is as it is since version `from`. `payload_sum` must be that of `payload`.
-pub fn write(from: Version, payload: &[u8], payload_sum: u32, target: &mut Vec<u8>) {
-    let from_bytes = from.to_le_bytes();
+/// Appends an entry that has no version yet. It has the sum of its payload alone, so until it is
+/// stamped nobody takes it for an entry.
+pub fn prepare(payload: &[u8], target: &mut Vec<u8>) {
     target.reserve(payload.len() + OVERHEAD);
-    target.extend_from_slice(&from_bytes);
+    target.extend_from_slice(&[0; FROM_BYTES]);
     target.extend_from_slice(payload);
-    target.extend_from_slice(&entry_sum(&from_bytes, payload.len(), payload_sum).to_le_bytes());
+    target.extend_from_slice(&payload_sum(payload).to_le_bytes());
+}
+
+/// Makes what `prepare` wrote an entry that is as it is since version `from`.
+pub fn stamp(from: Version, prepared: &mut [u8]) {
+    let (from_at, rest) = prepared.split_first_chunk_mut().expect("it was prepared");
+    let (payload, sum) = rest.split_last_chunk_mut().expect("it was prepared");
+    *from_at = from.to_le_bytes();
+    *sum = entry_sum(from_at, payload.len(), u32::from_le_bytes(*sum)).to_le_bytes();
 }
 
 /// The version and the payload of an entry. The sum is not looked at.
@@ -67,6 +77,10 @@ fn parts(bytes: &[u8]) -> Result<Parts<'_>> {
             format!("an entry has {size} bytes, the least is {OVERHEAD}"),
         )
     })
+}
+
+fn payload_sum(payload: &[u8]) -> u32 {
+    crc32fast::hash(payload)
 }
 
 fn entry_sum(from: &[u8; FROM_BYTES], payload_bytes: usize, payload_sum: u32) -> u32 {

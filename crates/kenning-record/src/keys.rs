@@ -99,9 +99,25 @@ pub fn watermark_split(key: &[u8]) -> Result<(TenantNo, String)> {
     reader.end().map(|()| parts)
 }
 
+/// The key of a record. It is made often, and allocates nothing.
+pub type RecordKey = [u8; RECORD_KEY_BYTES];
+
+const TENANT_AT: usize = 1;
+const TABLE_AT: usize = 5;
+const ID_AT: usize = 9;
+const RECORD_KEY_BYTES: usize = 25;
+
+const _: () = assert!(TENANT_AT + size_of::<TenantNo>() == TABLE_AT);
+const _: () = assert!(TABLE_AT + size_of::<TableNo>() == ID_AT);
+const _: () = assert!(ID_AT + size_of::<Id>() == RECORD_KEY_BYTES);
+
 /// A record.
-pub fn record(tenant: TenantNo, table: TableNo, id: &Id) -> Vec<u8> {
-    Key::new(Space::Records).u32(tenant).u32(table).id(id.as_bytes()).into_bytes()
+pub fn record(tenant: TenantNo, table: TableNo, id: &Id) -> RecordKey {
+    let mut key = [Space::Records.byte(); RECORD_KEY_BYTES];
+    key[TENANT_AT..TABLE_AT].copy_from_slice(&tenant.to_be_bytes());
+    key[TABLE_AT..ID_AT].copy_from_slice(&table.to_be_bytes());
+    key[ID_AT..].copy_from_slice(id.as_bytes());
+    key
 }
 
 /// What all records of a table begin with.

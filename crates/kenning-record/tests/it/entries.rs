@@ -6,7 +6,7 @@ use crate::{each_flipped_bit, hex, refused};
 
 fn framed(from: u64, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    entry::write(from, payload, entry::payload_sum(payload), &mut bytes);
+    entry::write(from, payload, &mut bytes);
     bytes
 }
 

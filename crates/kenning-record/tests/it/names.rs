@@ -133,6 +133,14 @@ fn parts_of_a_derived_id_do_not_run_into_each_other() {
 fn ids_of_later_records_sort_later() {
     assert!(Id::v7(5, [u64::MAX; 2]) < Id::v7(6, [0; 2]));
     assert!(Id::v7(0xff, [u64::MAX; 2]) < Id::v7(0x100, [0; 2]));
+    let first = Id::v7(5, [7, u64::MAX / 8]);
+    for random in [0, 1, u32::MAX] {
+        let next = first.next_v7(random).unwrap();
+        assert!(first < next && next < Id::v7(6, [0; 2]));
+        assert_eq!(next.to_string().as_bytes()[14], b'7', "the version stays");
+        assert!(matches!(next.0[8] >> 6, 0b10), "the variant stays");
+    }
+    assert_eq!(Id::v7(5, [0, u64::MAX]).next_v7(0), None, "it does not run over");
 }
 
 proptest! {

@@ -143,6 +143,49 @@ fn a_transaction_sees_its_own_writes_and_lands_whole() {
 }
 
 #[test]
+fn a_transaction_that_looks_between_its_writes_finds_each_of_them() {
+    let db = database();
+    db.create_table("notes", json!({"x-kenning": {"indexed": ["stars"]}})).unwrap();
+    let mut t = db.begin().unwrap();
+    let note =
+        |key: &str, stars: i64| Draft { key: Some(key.into()), ..json!({"stars": stars}).into() };
+    let found = |t: &kenning::blocking::Transaction| -> Vec<String> {
+        let found = t.find("notes", Filter::range("stars", Some(json!(0)), None)).unwrap();
+        found
+            .into_iter()
+            .map(|note| format!("{}{}", note.key.unwrap(), note.properties["stars"]))
+            .collect()
+    };
+    t.put("notes", note("a", 1)).unwrap();
+    assert_eq!(found(&t), ["a1"]);
+    t.put("notes", note("b", 2)).unwrap();
+    t.put("notes", note("a", 3)).unwrap();
+    assert_eq!(found(&t), ["b2", "a3"]);
+    t.delete("notes", "b").unwrap();
+    assert_eq!(found(&t), ["a3"]);
+    t.put("notes", note("b", 4)).unwrap();
+    t.put("notes", note("c", 0)).unwrap();
+    t.delete("notes", "c").unwrap();
+    assert_eq!(found(&t), ["a3", "b4"]);
+    t.commit().unwrap();
+    let t = db.begin().unwrap();
+    assert_eq!(found(&t), ["a3", "b4"]);
+    drop(t);
+    verified(&db);
+}
+
+#[test]
+fn records_made_in_one_transaction_lie_in_the_order_they_were_made() {
+    let db = database();
+    db.create_table("notes", json!({})).unwrap();
+    let notes = (0..500).map(|number| json!({"number": number}).into()).collect();
+    let made = db.put_many("notes", notes).unwrap();
+    assert!(made.is_sorted());
+    let listed = db.records("notes", None, 500).unwrap();
+    assert!(listed.iter().map(|record| record.id).eq(made));
+}
+
+#[test]
 fn of_two_that_read_what_the_other_writes_one_is_refused() {
     let db = database();
     db.put("people", json!({"name": "Ada", "age": 1})).unwrap();

@@ -226,10 +226,14 @@ impl Transaction {
     fn fresh_target(&mut self, now: i64) -> Target {
         let world = &self.handle.shared().world;
         let now_ms = now.max(0) as u64;
-        let next = self.made_last.filter(|(last_ms, _)| now_ms <= *last_ms);
-        let next = next.and_then(|(ms, last)| Some((ms, last.next_v7(world.random() as u32)?)));
-        let made = || (now_ms, Id::v7(now_ms, [world.random(), world.random()]));
-        let (ms, id) = next.unwrap_or_else(made);
+        let (ms, id) = match self.made_last {
+            Some((ms, last)) if now_ms <= ms => match last.next_v7(world.random() as u32) {
+                Some(next) => (ms, next),
+                // It ran over: on with the next millisecond, ahead of the clock.
+                None => (ms + 1, Id::v7(ms + 1, [world.random(), world.random()])),
+            },
+            Some(_) | None => (now_ms, Id::v7(now_ms, [world.random(), world.random()])),
+        };
         self.made_last = Some((ms, id));
         Target { id, key: None, before: None, fresh: true }
     }

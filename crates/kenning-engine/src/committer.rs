@@ -20,7 +20,7 @@ use crate::Bug;
 use crate::cache::CacheKey;
 use crate::log::TransactionId;
 use crate::shared::{Head, Shared, record_key};
-use crate::window::{Keys, Reads, Window};
+use crate::window::{Keys, Reads, SCANNED_MAX, Window};
 
 /// Transactions that may wait at once.
 const QUEUE_MAX: usize = 10_000;
@@ -67,8 +67,11 @@ pub(crate) struct Request {
 
 impl Request {
     /// Bytes that the committer adds to what the transaction brings.
-    fn own_bytes(&self) -> usize {
-        let history: usize = self.befores.iter().map(|(_, before)| before.len()).sum();
+    fn own_bytes(&self, history: bool) -> usize {
+        let state = |(key_idx, before): &(usize, Bytes)| {
+            keys::history_bytes(self.keys.get(*key_idx)) + before.len()
+        };
+        let history: usize = self.befores.iter().filter(|_| history).map(state).sum();
         self.log.as_ref().map_or(0, LogBody::size_bytes) + history + OVERHEAD_BYTES
     }
 }
@@ -215,7 +218,8 @@ type Sender = oneshot::Sender<Result<Committed>>;
 
 impl Committer {
     pub(crate) fn new(shared: Arc<Shared>, store: Arc<dyn Store>) -> Self {
-        let window = Window::new(shared.version(), shared.settings.window_keys_max);
+        let keys_max = shared.settings.window_keys_max;
+        let window = Window::new(shared.version(), keys_max, SCANNED_MAX);
         Committer { shared, store, window, previous: HashMap::new(), behind_since: None }
     }
 
@@ -266,10 +270,11 @@ impl Committer {
     fn commit(&mut self, requests: Vec<Request>) -> Result<()> {
         let head = self.shared.head()?;
         let now = self.shared.world.now_ms().min(i64::MAX as u64) as i64;
+        let history = self.shared.settings.history_keep;
         let mut group = Group {
             batch: Batch::new(),
             own: Batch::with_capacity(
-                requests.iter().map(Request::own_bytes).sum(),
+                requests.iter().map(|request| request.own_bytes(history)).sum(),
                 requests.iter().map(|request| request.befores.len() + OVERHEAD_WRITES).sum(),
             ),
             replies: Vec::with_capacity(requests.len()),
@@ -351,14 +356,18 @@ impl Committer {
         let version = group.version + u64::from(!reuse);
         let mut writes = request.writes;
         writes.change_values(|value| entry::stamp(version, value));
-        if self.has(Bug::DropIndexWrite) && version.is_multiple_of(7) {
+        let forget = self.has(Bug::DropIndexWrite) && version.is_multiple_of(7);
+        if forget {
             writes = without_fields(&writes);
         }
         group.batch.append(writes);
         let batch = &mut group.own;
         if self.shared.settings.history_keep && !self.has(Bug::DropHistory) {
             for (key_idx, before) in &request.befores {
-                batch.put(&keys::history(request.keys.get(*key_idx), version), before);
+                let key = request.keys.get(*key_idx);
+                if !(forget && is_field(key)) {
+                    batch.put(&keys::history(key, version), before);
+                }
             }
         }
         let marks = request.keys.iter().filter_map(record_key);
@@ -484,12 +493,16 @@ pub(crate) fn unknown(id: TransactionId, error: &Error) -> Error {
     Error::new(ErrorKind::Closed, "OUTCOME_UNKNOWN", message).because(error.to_string())
 }
 
+fn is_field(key: &[u8]) -> bool {
+    key[0] == Space::Fields.byte()
+}
+
 /// What a planted bug leaves of `writes`.
 fn without_fields(writes: &Batch) -> Batch {
     let mut kept = Batch::new();
     for write in writes.writes() {
         match write {
-            Write::Put(key, _) | Write::Delete(key) if key[0] == Space::Fields.byte() => {}
+            Write::Put(key, _) | Write::Delete(key) if is_field(key) => {}
             Write::Put(key, value) => kept.put(key, value),
             Write::Delete(key) => kept.delete(key),
         }

@@ -10,7 +10,7 @@ pub enum Bug {
     SkipSync,
     /// A commit is acknowledged before the store has it.
     AckBeforeCommit,
-    /// One index entry of each batch is forgotten.
+    /// Every seventh transaction forgets its index entries over property values.
     DropIndexWrite,
     /// Transactions of one group are not checked against each other.
     ForgetGroupConflicts,

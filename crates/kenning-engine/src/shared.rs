@@ -13,6 +13,7 @@ use crate::cache::{Cache, CacheKey, cache_key};
 use crate::committer::Queue;
 use crate::settings::Settings;
 use crate::table::Tables;
+use crate::window::Hasher;
 
 /// Databases that were opened in this process.
 static OPENED: AtomicU64 = AtomicU64::new(0);
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) world: Arc<dyn World>,
     pub(crate) settings: Settings,
     pub(crate) queue: Queue,
+    /// Makes the hashes of keys that transactions remember.
+    pub(crate) hasher: Hasher,
     pub(crate) cache: Arc<Cache>,
     pub(crate) tables: Tables,
     pub(crate) counters: Counters,
@@ -99,7 +102,9 @@ impl Shared {
         let cache = Arc::new(Cache::new(settings.record_cache_bytes, head.version));
         let version = AtomicU64::new(head.version);
         let head = Arc::new(head.with_cache(&cache));
+        let hasher = Hasher::new(world.random());
         Shared {
+            hasher,
             world,
             settings,
             queue: Queue::default(),

@@ -5,8 +5,8 @@
 //! points by the hash of their key, pages by the range that they covered.
 //!
 //! Keys and values lie one after the other in one buffer, found by the hash of the key. Their order
-//! is made when a page is read, and kept from then on; a transaction that reads none, as a load
-//! does, sorts once, at its end.
+//! is made when a page is first read, and kept from then on. At the end they are copied once, in
+//! order, into what the committer takes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -17,7 +17,7 @@ use kenning_record::{Version, entry};
 use kenning_store::{Batch, BoxFuture, Bytes, Direction, Found, Page, Range, Result, Row, Scan};
 use kenning_store::{Snapshot, Space};
 
-use crate::window::{Keys, Reads, hash};
+use crate::window::{Hasher, Keys, Reads};
 
 /// The version that staged entries show until they have one.
 pub(crate) const PENDING: Version = u64::MAX;
@@ -41,6 +41,7 @@ pub(crate) struct Staged {
 /// A snapshot with staged writes on top.
 pub(crate) struct Staging {
     below: Arc<dyn Snapshot>,
+    hasher: Hasher,
     state: Mutex<State>,
 }
 
@@ -97,8 +98,7 @@ impl State {
         None
     }
 
-    fn stage(&mut self, key: &[u8], payload: Option<&[u8]>, before: Option<Bytes>) {
-        let hash = hash(key);
+    fn stage(&mut self, key: &[u8], hash: u64, payload: Option<&[u8]>, before: Option<Bytes>) {
         let found = self.find(key, hash);
         let key_at = self.buffer.len();
         self.buffer.extend_from_slice(key);
@@ -138,6 +138,12 @@ impl State {
         })
     }
 
+    /// The staged row under `key`; `None` if it is deleted.
+    fn row(&self, key: &[u8], at: usize) -> Option<Row> {
+        let value = self.entry(&self.slots[at])?;
+        Some(Row { key: Bytes::copy_from_slice(key), value })
+    }
+
     /// Makes sure that there is an order.
     fn sort(&mut self) {
         if self.by_key.is_none() {
@@ -152,14 +158,16 @@ impl State {
         let touched = |slot: &&Slot| slot.after != After::Untouched;
         let mut order: Vec<&Slot> = slots.iter().filter(touched).collect();
         order.sort_unstable_by(|a, b| self.key(a).cmp(self.key(b)));
-        let mut writes = Batch::with_capacity(self.buffer.len(), order.len());
+        let bytes_kept = order.iter().map(|slot| slot.until - slot.key_at).sum();
+        let mut writes = Batch::with_capacity(bytes_kept, order.len());
         let mut keys = Keys::with_capacity(order.len());
         let mut befores = Vec::new();
         for (at, slot) in order.into_iter().enumerate() {
             let key = self.key(slot);
             match slot.after {
                 After::Entry => writes.put(key, &self.buffer[slot.value_at..slot.until]),
-                After::Deleted | After::Untouched => writes.delete(key),
+                After::Deleted => writes.delete(key),
+                After::Untouched => unreachable!("they were left out above"),
             }
             keys.push(key, slot.hash);
             befores.extend(slot.before.clone().map(|before| (at, before)));
@@ -170,23 +178,23 @@ impl State {
 }
 
 impl Staging {
-    pub(crate) fn new(below: Arc<dyn Snapshot>) -> Self {
-        Staging { below, state: Mutex::default() }
+    pub(crate) fn new(below: Arc<dyn Snapshot>, hasher: Hasher) -> Self {
+        Staging { below, hasher, state: Mutex::default() }
     }
 
     /// Stages an entry. `before` is what the snapshot shows under `key`.
     pub(crate) fn put(&self, key: &[u8], payload: &[u8], before: Option<Bytes>) {
-        self.state().stage(key, Some(payload), before);
+        self.state().stage(key, self.hasher.hash(key), Some(payload), before);
     }
 
     /// Stages a deletion of an entry that the snapshot, or this transaction, has.
     pub(crate) fn delete(&self, key: &[u8], before: Option<Bytes>) {
-        self.state().stage(key, None, before);
+        self.state().stage(key, self.hasher.hash(key), None, before);
     }
 
     /// Notes that a write stands on `key` being as the snapshot shows it.
     pub(crate) fn stand_on(&self, key: &[u8]) {
-        self.state().bases.push(hash(key));
+        self.state().bases.push(self.hasher.hash(key));
     }
 
     /// Reads `key` as the snapshot shows it, without the staged writes, to stand on it.
@@ -210,7 +218,7 @@ impl Staging {
 
     fn note(&self, key: &[u8]) -> Option<Found> {
         let mut state = self.state();
-        let hash = hash(key);
+        let hash = self.hasher.hash(key);
         if let Some(at) = state.find(key, hash) {
             let slot = &state.slots[at];
             match slot.after {
@@ -250,14 +258,8 @@ impl Snapshot for Staging {
     fn page<'a>(&'a self, scan: &'a Scan) -> BoxFuture<'a, Result<Page>> {
         Box::pin(async move {
             let below = self.below.page(scan).await?;
-            let mut covered = covered(scan, &below);
             let mut state = self.state();
-            let mut page = merge(scan, below, &covered, &mut state);
-            if page.rows.len() > scan.rows_max {
-                page.rows.truncate(scan.rows_max);
-                page.rest = page.rows.last().map(|last| scan.after(&last.key));
-                covered = self::covered(scan, &page);
-            }
+            let (page, covered) = merge(scan, below, &mut state);
             if is_watched(&covered) {
                 state.reads.ranges.push(covered);
             }
@@ -284,31 +286,114 @@ fn covered(scan: &Scan, page: &Page) -> Range {
     covered
 }
 
-/// The rows of `below` and the staged rows of the covered range, in the order of the scan.
-fn merge(scan: &Scan, below: Page, covered: &Range, state: &mut State) -> Page {
+/// The rows of `below` and the staged rows of the range that it covers, in the order of the scan,
+/// until the page is full; and the range that the page has an answer for.
+fn merge(scan: &Scan, below: Page, state: &mut State) -> (Page, Range) {
+    let covered = covered(scan, &below);
     if covered.is_empty() || state.slots.is_empty() {
-        return below;
+        return (below, covered);
     }
     state.sort();
     let by_key = state.by_key.as_ref().expect("it was made a line above");
     let until = covered.until.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-    let mut staged =
-        by_key.range::<[u8], _>((Bound::Included(covered.from.as_slice()), until)).peekable();
+    let range = by_key.range::<[u8], _>((Bound::Included(covered.from.as_slice()), until));
+    let staged: &mut dyn Iterator<Item = (&Vec<u8>, &usize)> = match scan.direction {
+        Direction::Forward => &mut { range },
+        Direction::Backward => &mut range.rev(),
+    };
+    let mut staged = staged.peekable();
     if staged.peek().is_none() {
-        return below;
+        return (below, covered);
     }
-    let mut rows: Vec<Row> = below
-        .rows
-        .into_iter()
-        .filter(|row| !by_key.contains_key::<[u8]>(&row.key))
-        .chain(staged.filter_map(|(key, at)| {
-            let value = state.entry(&state.slots[*at])?;
-            Some(Row { key: Bytes::copy_from_slice(key), value })
-        }))
-        .collect();
-    rows.sort_unstable_by(|a, b| match scan.direction {
-        Direction::Forward => a.key.cmp(&b.key),
-        Direction::Backward => b.key.cmp(&a.key),
-    });
-    Page { rows, rest: below.rest }
+    let comes_first = |a: &[u8], b: &[u8]| match scan.direction {
+        Direction::Forward => a <= b,
+        Direction::Backward => a >= b,
+    };
+    let mut live = below.rows.into_iter().peekable();
+    let mut page = Page::default();
+    let mut bytes = 0;
+    while live.peek().is_some() || staged.peek().is_some() {
+        let row = match (live.peek(), staged.peek()) {
+            (Some(row), Some((key, _))) if comes_first(key, &row.key) => {
+                // What is staged replaces what is below.
+                let is_same = row.key == **key;
+                live.next_if(|_| is_same);
+                staged.next().and_then(|(key, at)| state.row(key, *at))
+            }
+            (None, Some(_)) => staged.next().and_then(|(key, at)| state.row(key, *at)),
+            (Some(_), _) => live.next(),
+            (None, None) => None,
+        };
+        let Some(row) = row else { continue };
+        bytes += row.key.len() + row.value.len();
+        page.rows.push(row);
+        if scan.is_full(page.rows.len(), bytes) {
+            page.rest = page.rows.last().map(|last| scan.after(&last.key));
+            let covered = self::covered(scan, &page);
+            return (page, covered);
+        }
+    }
+    page.rest = below.rest;
+    (page, covered)
+}
+
+#[cfg(test)]
+mod tests {
+    use kenning_store::Write;
+
+    use super::*;
+
+    type Left = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+    type Stage = (&'static [u8], Option<&'static [u8]>, Option<Bytes>);
+
+    /// Key and payload of what a transaction leaves, `None` being a deletion.
+    fn left(state: State) -> Left {
+        let Staged { mut writes, keys, .. } = state.finish();
+        writes.change_values(|value| entry::stamp(1, value));
+        let payload = |bytes: &[u8]| entry::check(bytes).expect("it was stamped").1.to_vec();
+        let left: Left = writes
+            .writes()
+            .map(|write| match write {
+                Write::Put(key, value) => (key.to_vec(), Some(payload(value))),
+                Write::Delete(key) => (key.to_vec(), None),
+            })
+            .collect();
+        assert!(keys.iter().eq(left.iter().map(|(key, _)| key.as_slice())));
+        left
+    }
+
+    #[test]
+    fn keys_with_one_hash_are_told_apart() {
+        let before = || {
+            let mut bytes = Vec::new();
+            entry::write(1, b"old", &mut bytes);
+            Some(Bytes::from(bytes))
+        };
+        for sorted_at in 0..6 {
+            let mut state = State::default();
+            let steps: [Stage; 6] = [
+                (b"b", Some(b"1"), None),
+                (b"a", Some(b"2"), before()),
+                (b"c", Some(b"3"), None),
+                (b"b", Some(b"4"), None),
+                (b"c", None, None),
+                (b"d", None, before()),
+            ];
+            for (at, (key, payload, before)) in steps.into_iter().enumerate() {
+                if at == sorted_at {
+                    state.sort();
+                }
+                state.stage(key, 0, payload, before);
+            }
+            let by_key = state.by_key.as_ref().map(|by_key| by_key.keys().cloned().collect());
+            let touched: Vec<Vec<u8>> = vec![b"a".into(), b"b".into(), b"d".into()];
+            assert_eq!(by_key, Some(touched));
+            let expected = [
+                (b"a".to_vec(), Some(b"2".to_vec())),
+                (b"b".to_vec(), Some(b"4".to_vec())),
+                (b"d".to_vec(), None),
+            ];
+            assert_eq!(left(state), expected);
+        }
+    }
 }

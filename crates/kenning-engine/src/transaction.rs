@@ -75,7 +75,7 @@ impl Transaction {
     ) -> Result<Self> {
         let shared = handle.shared();
         let head = shared.enter()?;
-        let staging = Arc::new(Staging::new(Arc::clone(&head.snapshot)));
+        let staging = Arc::new(Staging::new(Arc::clone(&head.snapshot), shared.hasher.clone()));
         let source: Arc<dyn Snapshot> = Arc::clone(&staging) as Arc<dyn Snapshot>;
         let view = View {
             handle: handle.clone(),

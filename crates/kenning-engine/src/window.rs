@@ -15,13 +15,16 @@ use kenning_store::{Error, Range, Result};
 /// Bytes of a usual key: of a record, or of an index entry.
 const KEY_BYTES: usize = 40;
 /// Comparisons up to which it is not worth to put keys into a table and to take them out again.
-const SCANNED_MAX: usize = 16_384;
+pub(crate) const SCANNED_MAX: usize = 16_384;
+/// What looking at one more transaction costs, in comparisons.
+const LANDED_COST: usize = 64;
 
 pub(crate) struct Window {
     landed: VecDeque<Landed>,
     written: HashMap<u64, Version, FixedState>,
     keys: usize,
     keys_max: usize,
+    scanned_max: usize,
     /// Transactions with an older snapshot can't be judged any more.
     from: Version,
 }
@@ -30,7 +33,7 @@ struct Landed {
     version: Version,
     keys: Keys,
     /// Whether its keys are in `written`: not before somebody who read much has to be judged, which
-    /// in a load is never.
+    /// in a load without keys and unique values is never.
     hashed: bool,
 }
 
@@ -51,15 +54,26 @@ pub(crate) struct Reads {
     pub(crate) ranges: Vec<Range>,
 }
 
-/// The hash under which a key is remembered.
-pub(crate) fn hash(key: &[u8]) -> u64 {
-    FixedState::with_seed(0x6b65_6e6e_696e_6721).hash_one(key)
+/// Makes the hashes under which keys are remembered. Its seed is chance, so that nobody can choose
+/// keys that have one hash.
+#[derive(Clone)]
+pub(crate) struct Hasher(FixedState);
+
+impl Hasher {
+    pub(crate) fn new(seed: u64) -> Self {
+        Hasher(FixedState::with_seed(seed))
+    }
+
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+        self.0.hash_one(key)
+    }
 }
 
 impl Window {
-    pub(crate) fn new(from: Version, keys_max: usize) -> Self {
+    /// A window that remembers about `keys_max` keys, and scans up to `scanned_max` of them.
+    pub(crate) fn new(from: Version, keys_max: usize, scanned_max: usize) -> Self {
         let written = HashMap::default();
-        Window { landed: VecDeque::new(), written, keys: 0, keys_max, from }
+        Window { landed: VecDeque::new(), written, keys: 0, keys_max, scanned_max, from }
     }
 
     /// Checks that nothing in `reads` was written after `snapshot`.
@@ -97,10 +111,13 @@ impl Window {
 
     /// Whether one of `points` was written after `snapshot`.
     fn wrote_point(&mut self, snapshot: Version, points: &[u64]) -> bool {
+        if points.is_empty() {
+            return false;
+        }
         let mut since = 0;
         let is_short = self.since(snapshot).all(|landed| {
-            since += landed.keys.len();
-            since * points.len() <= SCANNED_MAX
+            since += LANDED_COST + landed.keys.len();
+            since * points.len() <= self.scanned_max
         });
         if is_short {
             let wrote = |landed: &Landed| points.iter().any(|point| landed.wrote(*point));
@@ -210,22 +227,30 @@ fn changed(snapshot: Version) -> Error {
 mod tests {
     use super::*;
 
+    fn hash(key: &str) -> u64 {
+        Hasher::new(1).hash(key.as_bytes())
+    }
+
     fn reads(points: &[&str], ranges: &[(&str, &str)]) -> Reads {
         Reads {
-            points: points.iter().map(|key| hash(key.as_bytes())).collect(),
+            points: points.iter().map(|key| hash(key)).collect(),
             ranges: ranges.iter().map(|(from, until)| Range::new(*from, *until)).collect(),
         }
     }
 
     fn keys(texts: &[&str]) -> Keys {
         let mut keys = Keys::default();
-        texts.iter().for_each(|text| keys.push(text.as_bytes(), hash(text.as_bytes())));
+        texts.iter().for_each(|text| keys.push(text.as_bytes(), hash(text)));
         keys
     }
 
     #[test]
     fn what_was_read_must_not_have_been_written_since() {
-        let mut window = Window::new(0, 100);
+        [0, SCANNED_MAX].into_iter().for_each(check_what_was_read);
+    }
+
+    fn check_what_was_read(scanned_max: usize) {
+        let mut window = Window::new(0, 100, scanned_max);
         window.push(1, keys(&["a", "c"]));
         window.push(2, keys(&["e"]));
         assert!(window.check(0, &reads(&["c"], &[])).is_err());
@@ -238,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_transaction_that_can_not_be_judged_is_refused() {
-        let mut window = Window::new(0, 2);
+        let mut window = Window::new(0, 2, 0);
         for version in 1..=3 {
             window.push(version, keys(&["a"]));
         }
@@ -247,5 +272,33 @@ mod tests {
         assert!(window.check(0, &reads(&[], &[])).is_ok(), "who read nothing has nothing to lose");
         assert!(window.check(1, &reads(&["a"], &[])).is_err());
         assert!(window.check(3, &reads(&["a"], &[])).is_ok());
+    }
+
+    #[test]
+    fn scanning_and_hashing_answer_the_same() {
+        let mut chance = 1_u64;
+        let mut draw = |below: u64| {
+            chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (chance >> 33) % below
+        };
+        let mut windows = [0, 500, usize::MAX].map(|scanned| Window::new(0, 40, scanned));
+        for version in 1..2_000 {
+            let mut texts: Vec<String> = (0..draw(4)).map(|_| draw(30).to_string()).collect();
+            texts.sort();
+            texts.dedup();
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            windows.iter_mut().for_each(|window| window.push(version, keys(&texts)));
+            let snapshot = version - draw(8).min(version);
+            let points: Vec<String> = (0..draw(5)).map(|_| draw(30).to_string()).collect();
+            let points: Vec<&str> = points.iter().map(String::as_str).collect();
+            let codes = windows.each_mut().map(|window| {
+                window.check(snapshot, &reads(&points, &[])).err().map(|error| error.code())
+            });
+            assert!(codes[0] == codes[1] && codes[1] == codes[2], "{version}: {codes:?}");
+            if draw(3) == 0 {
+                let oldest = version - draw(6).min(version);
+                windows.iter_mut().for_each(|window| window.trim(oldest));
+            }
+        }
     }
 }

@@ -77,7 +77,7 @@ impl<'a> Scalars<'a> {
                     Some(_) => found.more.push(value),
                 }
             }
-            too_many(found.more.len())
+            too_many(1 + found.more.len())
         })?;
         Ok(found)
     }
@@ -119,7 +119,7 @@ fn too_many(entries: usize) -> Result<()> {
         return Err(Error::exhausted(
             "INDEX_ENTRIES_TOO_MANY",
             format!(
-                "a record gives {entries} or more entries in one index, the most is {ENTRIES_MAX}"
+                "a record has {entries} or more values for one index, the most is {ENTRIES_MAX}"
             ),
         ));
     }

@@ -26,8 +26,7 @@ pub fn write(from: Version, payload: &[u8], target: &mut Vec<u8>) {
     stamp(from, &mut target[start..]);
 }
 
-/// Appends an entry that has no version yet. It has the sum of its payload alone, so until it is
-/// stamped nobody takes it for an entry.
+/// Appends an entry that has no version yet, with the sum of its payload alone.
 pub fn prepare(payload: &[u8], target: &mut Vec<u8>) {
     target.reserve(payload.len() + OVERHEAD);
     target.extend_from_slice(&[0; FROM_BYTES]);

@@ -309,11 +309,16 @@ pub fn link_split(key: &[u8]) -> Result<LinkKey> {
 
 /// What the live entry under `key` was until version `until`.
 pub fn history(key: &[u8], until: Version) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(1 + key.len() + VERSION_BYTES);
+    let mut bytes = Vec::with_capacity(history_bytes(key));
     bytes.push(Space::History.byte());
     bytes.extend_from_slice(key);
     bytes.extend_from_slice(&until.to_be_bytes());
     bytes
+}
+
+/// The bytes of a key made by `history`.
+pub fn history_bytes(key: &[u8]) -> usize {
+    1 + key.len() + VERSION_BYTES
 }
 
 /// What the live entries of `range` were. The bounds of `range` must be keys, or what keys begin

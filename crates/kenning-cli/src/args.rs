@@ -99,6 +99,9 @@ pub(crate) enum Verb {
     /// Rewrite what is stored without what is no longer needed
     #[command(after_help = examples::COMPACT)]
     Compact,
+    /// Make the indexes of a table anew, or of every table
+    #[command(after_help = examples::REINDEX)]
+    Reindex(Reindex),
     /// Load a small made-up sample and show what can be done with it
     #[command(after_help = examples::DEMO)]
     Demo,
@@ -138,7 +141,19 @@ pub(crate) enum TableVerb {
         /// A file with its JSON Schema, - for standard input
         #[arg(long, value_name = "FILE")]
         schema: String,
+        /// Do not wait for new indexes: whoever opens the database next builds them
+        #[arg(long)]
+        no_wait: bool,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct Reindex {
+    /// The table; every one if none is named
+    pub(crate) table: Option<String>,
+    /// Do not wait: whoever opens the database next goes on
+    #[arg(long)]
+    pub(crate) no_wait: bool,
 }
 
 #[derive(Subcommand)]

@@ -63,6 +63,7 @@ fn creation(verb: &Verb) -> Create {
         | Verb::Verify(_)
         | Verb::Stats
         | Verb::Log(_)
+        | Verb::Reindex(_)
         | Verb::Compact => Create::Never,
     }
 }
@@ -82,8 +83,8 @@ pub(crate) fn verb(
         Verb::Table(TableVerb::List) => tables::list(database, output),
         Verb::Table(TableVerb::Show { name }) => tables::show(database, name, output),
         Verb::Table(TableVerb::Drop { name }) => tables::drop(database, name, output),
-        Verb::Table(TableVerb::Alter { name, schema }) => {
-            tables::alter(database, name, schema, output)
+        Verb::Table(TableVerb::Alter { name, schema, no_wait }) => {
+            tables::alter(database, name, schema, *no_wait, output)
         }
         Verb::Tenant(TenantVerb::Create { name }) => tables::create_tenant(database, name, output),
         Verb::Tenant(TenantVerb::List) => tables::list_tenants(database, output),
@@ -101,6 +102,7 @@ pub(crate) fn verb(
         Verb::Stats => operations::stats(database, output),
         Verb::Log(log) => operations::log(database, log, output),
         Verb::Compact => operations::compact(database),
+        Verb::Reindex(reindex) => tables::reindex(database, reindex, output),
     }
 }
 

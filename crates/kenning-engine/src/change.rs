@@ -7,10 +7,9 @@ use kenning_store::{Bytes, Error, Range, Result};
 
 use crate::committer::frame;
 use crate::staging::PENDING;
-use crate::table::{Field, Table, check_new_name, number};
-use crate::tenant::{LINKS, TABLES};
+use crate::table::{Table, number};
+use crate::tenant::LINKS;
 use crate::transaction::Transaction;
-use crate::view::{TABLE_COUNTER, table_id};
 
 /// What is said about a link.
 #[derive(Clone, Debug)]
@@ -248,6 +247,21 @@ impl Transaction {
         }
     }
 
+    /// Stores a record of the system, whoever may write its table.
+    pub(crate) async fn put_record(
+        &mut self,
+        table: &str,
+        id: Id,
+        key: Option<String>,
+        properties: Json,
+    ) -> Result<()> {
+        let table = self.table_named(table).await?;
+        let before = self.record_bytes(table.number, id).await?;
+        let target = Target { id, key, before, fresh: false };
+        self.write(&table, target, &properties.into(), self.now()?).await?;
+        Ok(())
+    }
+
     async fn write(
         &mut self,
         table: &Table,
@@ -398,137 +412,6 @@ impl Transaction {
         };
         Ok((end, birth))
     }
-}
-
-/// Tables.
-impl Transaction {
-    /// Makes a table.
-    pub async fn create_table(&mut self, name: &str, schema: Json) -> Result<()> {
-        check_new_name(name)?;
-        let schema = Schema::parse(&schema)?;
-        let id = table_id(&self.tenant.name, name)?;
-        if self.record_bytes(number::TABLES, id).await?.is_some() {
-            let message = format!("a table named '{name}' is there already");
-            return Err(Error::invalid("TABLE_EXISTS", message));
-        }
-        let number = self.next_table_number().await?;
-        let mut fields = Vec::new();
-        let next_index = add_fields(&mut fields, 1, &schema);
-        let properties = Table::properties(number, &schema, &fields, next_index);
-        self.put_table(id, Some(name.into()), properties).await
-    }
-
-    /// Gives a table another schema. Records that it has stay as they are and stay readable; new
-    /// indexes are filled in this transaction.
-    pub async fn alter_table(&mut self, name: &str, schema: Json) -> Result<()> {
-        let table = self.table_named(name).await?;
-        table.check_writable()?;
-        let schema = Schema::parse(&schema)?;
-        if schema.key != table.schema.key {
-            let message = format!("the key property of table '{name}' can't be changed");
-            return Err(Error::invalid("KEY_IS_IDENTITY", message));
-        }
-        let kept = |field: &&Field| schema.indexes.contains(&field.index.spec);
-        let mut fields: Vec<Field> = table.fields.iter().filter(kept).map(Field::copy).collect();
-        let next_index = add_fields(&mut fields, table.next_index, &schema);
-        let properties = Table::properties(table.number, &schema, &fields, next_index);
-        let was_half_done = std::mem::replace(&mut self.half_done, true);
-        self.put_table(table.id, Some(name.into()), properties).await?;
-        let altered = self.table_named(name).await?;
-        self.reindex(&table, &altered).await?;
-        self.half_done = was_half_done;
-        Ok(())
-    }
-
-    /// Drops a table. Its records are out of sight at once and cleared up in the background.
-    pub async fn drop_table(&mut self, name: &str) -> Result<()> {
-        let table = self.table_named(name).await?;
-        table.check_writable()?;
-        let before = self.record_bytes(number::TABLES, table.id).await?;
-        let tables = self.table_named(TABLES).await?;
-        self.staging.stand_on(&keys::record(self.tenant.number, number::TABLES, &table.id));
-        self.stage(&tables, table.id, before.as_ref(), None).await?;
-        let work = keys::sweep(self.tenant.number, table.number, None);
-        // Whoever clears up must know the indexes that the table had.
-        let bytes = before.expect("a table that was found has a record");
-        self.beside.put(&work, &frame(0, &[table.id.as_bytes(), &bytes[..]].concat()));
-        Ok(())
-    }
-
-    /// Stores a record of a table of the system, under a key.
-    pub(crate) async fn put_system(
-        &mut self,
-        table: &str,
-        key: &str,
-        properties: Json,
-    ) -> Result<()> {
-        let table = self.table_named(table).await?;
-        let id = Id::derived(&self.tenant.name, &table.name, &normalize(key)?);
-        let before = self.record_bytes(table.number, id).await?;
-        let target = Target { id, key: Some(key.into()), before, fresh: false };
-        self.write(&table, target, &properties.into(), self.now()?).await?;
-        Ok(())
-    }
-
-    async fn put_table(&mut self, id: Id, key: Option<String>, properties: Json) -> Result<()> {
-        let tables = self.table_named(TABLES).await?;
-        let before = self.record_bytes(number::TABLES, id).await?;
-        let target = Target { id, key, before, fresh: false };
-        self.write(&tables, target, &properties.into(), self.now()?).await?;
-        Ok(())
-    }
-
-    /// Numbers of tables are never used twice, not even those of dropped ones.
-    async fn next_table_number(&mut self) -> Result<u32> {
-        let bytes = self.record_bytes(number::TABLES, TABLE_COUNTER).await?;
-        let next = match &bytes {
-            None => Some(number::FIRST),
-            Some(bytes) => {
-                let record = RecordRef::new(entry::split(bytes)?.1)?;
-                let next = record.properties()?.get("next")?;
-                let next = next.map(|next| next.as_u64()).transpose()?.flatten();
-                next.and_then(|next| u32::try_from(next).ok())
-            }
-        };
-        let damaged = || Error::corrupt("TABLE_DAMAGED", "the count of tables is damaged");
-        let next = next.ok_or_else(damaged)?;
-        self.put_table(TABLE_COUNTER, None, serde_json::json!({"next": next + 1})).await?;
-        Ok(next)
-    }
-
-    /// Moves every record of `old` to the indexes of `new`.
-    async fn reindex(&mut self, old: &Table, new: &Table) -> Result<()> {
-        let same =
-            |table: &Table| table.fields.iter().map(|field| field.index.number).collect::<Vec<_>>();
-        if same(old) == same(new) {
-            return Ok(());
-        }
-        let range = Range::prefix(keys::records(self.tenant.number, new.number));
-        let mut next = Some(range.forward());
-        while let Some(scan) = next {
-            let page = self.source.page(&scan).await?;
-            for row in &page.rows {
-                let (_, _, id) = keys::record_split(&row.key)?;
-                let record = RecordRef::new(entry::split(&row.value)?.1)?;
-                let (before, after) = (old.entries(id, record)?, new.entries(id, record)?);
-                self.stage_entries(new, kenning_index::difference(before, after)).await?;
-                self.check_size()?;
-            }
-            next = page.rest;
-        }
-        Ok(())
-    }
-}
-
-fn add_fields(fields: &mut Vec<Field>, next_index: u32, schema: &Schema) -> u32 {
-    let mut next = next_index;
-    for spec in &schema.indexes {
-        if !fields.iter().any(|field| &field.index.spec == spec) {
-            fields.push(Field::new(next, spec.clone()));
-            next += 1;
-        }
-    }
-    next
 }
 
 fn stored_key(bytes: &Bytes) -> Result<Option<String>> {

@@ -461,6 +461,9 @@ impl Committer {
         if swept {
             self.shared.sweep.ring();
         }
+        if schema_changed {
+            self.shared.build.ring();
+        }
         for reply in replies {
             answer(reply.sender, Ok(reply.answer));
         }

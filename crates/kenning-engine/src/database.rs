@@ -11,6 +11,7 @@ use kenning_record::{
 use kenning_record::{entry, keys, normalize};
 use kenning_store::{Batch, Error, ErrorKind, Finding, Range, Result, Store, World};
 
+use crate::build::Building;
 use crate::cache::cache_key;
 use crate::change::{Link, Present};
 use crate::committer::{Committed, Committer, outcome};
@@ -18,15 +19,13 @@ use crate::find::Explain;
 use crate::history::Past;
 use crate::log::{Follower, LogRow, TransactionId};
 use crate::settings::Settings;
-use crate::shared::{Head, Shared};
+use crate::shared::{Head, Shared, Waiting};
 use crate::table::{Label, TableInfo, number};
 use crate::tenant::{ROOT, TENANTS, Tenant, rem_tables};
 use crate::transaction::Transaction;
 use crate::view::{At, Encoded, View};
 use crate::walk::{Step, Walk};
 
-/// How often a change that reads a whole table is tried again.
-const WHOLE_TABLE_TRIES_MAX: u32 = 20;
 /// Tenant numbers from here on are given to tenants.
 const FIRST_TENANT: TenantNo = 1;
 
@@ -137,6 +136,13 @@ impl Database {
             drop(sweeper);
         };
         world.spawn("kenning-sweeper", Box::new(sweep));
+        let (builder, ending) = (Arc::clone(&shared), running.begin());
+        let build = move || {
+            let _ending = ending;
+            crate::build::run(&builder);
+            drop(builder);
+        };
+        world.spawn("kenning-builder", Box::new(build));
         let guard = Arc::new(Guard { shared: Arc::clone(&shared), running });
         let handle = Handle { shared, guard: Some(guard) };
         let root = Database { handle, tenant: Tenant::new(ROOT, "") };
@@ -145,6 +151,7 @@ impl Database {
         }
         // Work that a crash left behind.
         root.handle.shared.sweep.ring();
+        root.handle.shared.build.ring();
         root.tenant(tenant).await
     }
 
@@ -279,12 +286,6 @@ impl Tries {
         Tries { left: database.handle.shared.settings.retries_max }
     }
 
-    /// For what reads a whole table: it loses to every writer, and each try is long.
-    fn few(database: &Database) -> Self {
-        let most = database.handle.shared.settings.retries_max;
-        Tries { left: most.min(WHOLE_TABLE_TRIES_MAX) }
-    }
-
     /// Commits what was done; `None` means to do it again.
     async fn settle<T>(
         &mut self,
@@ -402,16 +403,49 @@ impl Database {
         }
     }
 
-    /// Gives a table another schema. New indexes are filled in one transaction, which has to be
-    /// small enough, and which writers of the table can make fail with `Conflict`.
+    /// Gives a table another schema; see [`Transaction::alter_table`]. Returns when the schema is
+    /// in force; [`wait_indexed`](Database::wait_indexed) waits for the indexes.
     pub async fn alter_table(&self, name: &str, schema: Json) -> Result<()> {
-        let mut tries = Tries::few(self);
+        let mut tries = Tries::new(self);
         loop {
             let mut transaction = self.begin()?;
             let altered = transaction.alter_table(name, schema.clone()).await;
             if let Some(done) = tries.settle(transaction, altered).await {
                 return done.map(|((), _)| ());
             }
+        }
+    }
+
+    /// Makes every index of a table anew; see [`Transaction::reindex`].
+    pub async fn reindex(&self, name: &str) -> Result<()> {
+        let mut tries = Tries::new(self);
+        loop {
+            let mut transaction = self.begin()?;
+            let begun = transaction.reindex(name).await;
+            if let Some(done) = tries.settle(transaction, begun).await {
+                return done.map(|((), _)| ());
+            }
+        }
+    }
+
+    /// The indexes of this tenant that are being built.
+    pub async fn building(&self) -> Result<Vec<Building>> {
+        self.view()?.building().await
+    }
+
+    /// Waits until nothing is left to be done about indexes of this tenant: each is ready, or has
+    /// failed, and what was dropped is cleared away.
+    pub async fn wait_indexed(&self) -> Result<()> {
+        let shared = &self.handle.shared;
+        let waiting = Waiting::new(shared);
+        loop {
+            let seen = shared.published();
+            let view = self.view()?;
+            let works = Range::prefix(keys::index_works_of(self.tenant.number));
+            if view.source.page(&works.forward().rows(1)).await?.rows.is_empty() {
+                return Ok(());
+            }
+            waiting.moved(seen).await;
         }
     }
 

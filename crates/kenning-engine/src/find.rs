@@ -9,7 +9,6 @@ use kenning_index::{Filter, Plan, Question};
 use kenning_record::{Id, Record, RecordRef, entry, keys};
 use kenning_store::{Bytes, Range, Result, Row, Scan};
 
-use crate::staging::PENDING;
 use crate::table::Table;
 use crate::view::{Encoded, View};
 
@@ -47,10 +46,8 @@ impl View {
         let table = self.table_named(table).await?;
         let question = filter.question()?;
         let dead = self.dead_rows();
-        let ready = table.fields.iter().enumerate().filter(|(_, field)| {
-            // An index of this transaction's own is from a version yet to come.
-            field.ready_from <= self.version || field.ready_from == PENDING
-        });
+        let fields = table.fields.iter().enumerate();
+        let ready = fields.filter(|(_, field)| field.is_ready(self.version));
         let offered = ready.map(|(at, field)| (at, field.index.number, &field.index.spec));
         let mut search = Search {
             view: self,

@@ -8,7 +8,9 @@
 //!
 //! What this crate does not know: which engine stores the bytes, what time it is, and who asks.
 
+mod build; // indexes that are built while writes go on
 mod cache; // records that were read, and until when they are true
+mod catalog; // the verbs that change tables
 mod change; // drafts to staged writes
 mod committer; // the one thread that commits
 mod database; // the handle of a user
@@ -36,6 +38,7 @@ mod sync {
     pub(crate) use std::sync::RwLock;
 }
 
+pub use build::Building;
 pub use change::Link;
 pub use committer::Committed;
 pub use database::Database;
@@ -44,7 +47,7 @@ pub use history::Past;
 pub use log::{Change, Follower, LogRow, TransactionId};
 pub use planted::Bug;
 pub use settings::{Isolation, Settings};
-pub use table::{IndexState, TableInfo};
+pub use table::{IndexState, Progress, TableInfo, Violation};
 pub use transaction::Transaction;
 pub use view::{At, Encoded, View};
 pub use walk::{Step, Walk, WalkDirection};

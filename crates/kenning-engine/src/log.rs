@@ -1,9 +1,7 @@
 //! The numbered list of changes, and who follows it.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::str::FromStr;
-use std::task::Poll;
 
 use futures_channel::oneshot;
 use kenning_record::{Id, Json, KEY_BYTES_MAX, LogEntry, RecordRef, Version, entry, keys};
@@ -12,6 +10,7 @@ use kenning_store::{Batch, Durability, Error, Range, Result, World};
 use crate::Bug;
 use crate::committer::{Request, frame};
 use crate::database::Database;
+use crate::shared::Waiting;
 use crate::transaction::submit;
 use crate::view::View;
 use crate::window::{Keys, Reads};
@@ -119,14 +118,7 @@ pub struct Follower {
     watermark: Version,
     /// The last version that was handed out.
     given: Version,
-    /// Under which it waits.
-    who: u64,
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        self.database.handle.shared().forget(self.who);
-    }
+    waiting: Waiting,
 }
 
 impl Follower {
@@ -147,9 +139,9 @@ impl Follower {
             Some(bytes) => entry::check(&bytes)?.0,
             None => 0,
         };
-        let who = database.handle.shared().world.random();
+        let waiting = Waiting::new(database.handle.shared());
         let (database, name) = (database.clone(), name.into());
-        Ok(Follower { database, name, watermark, given: watermark, who })
+        Ok(Follower { database, name, watermark, given: watermark, waiting })
     }
 
     /// The version up to which everything was acknowledged.
@@ -160,21 +152,11 @@ impl Follower {
     /// The next transaction, waiting until there is one.
     pub async fn next(&mut self) -> Result<LogRow> {
         loop {
-            let seen = self.database.version();
+            let seen = self.database.handle.shared().published();
             if let Some(row) = self.try_next().await? {
                 return Ok(row);
             }
-            let shared = self.database.handle.shared();
-            let who = self.who;
-            let moved = || shared.version() != seen || !shared.is_open();
-            poll_fn(|context| {
-                if !moved() {
-                    shared.wake_later(who, context.waker());
-                }
-                // Again: it may have happened before the waker was there.
-                if moved() { Poll::Ready(()) } else { Poll::Pending }
-            })
-            .await;
+            self.waiting.moved(seen).await;
         }
     }
 

@@ -1,9 +1,10 @@
 //! What the handles and threads of one open database share.
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use kenning_record::{Version, entry};
 use kenning_store::{BoxFuture, Bytes, Error, ErrorKind, Found, Page, Result, Scan, Snapshot};
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     open: RwLock<Option<Open>>,
     /// The version of the head, for readers that need nothing else.
     version: AtomicU64,
+    /// How often something was committed, with a version or without.
+    published: AtomicU64,
     /// Which open database of this process it is.
     pub(crate) identity: u64,
     /// How often a table was made, altered or dropped since it was opened.
@@ -42,9 +45,10 @@ pub(crate) struct Shared {
     closed: Mutex<Option<Error>>,
     /// Snapshots of open transactions, and how many use each.
     active: Mutex<BTreeMap<Version, usize>>,
-    /// Who waits for the next version.
-    waiting: Mutex<HashMap<u64, Waker>>,
+    /// Who waits for the next commit.
+    wakers: Mutex<HashMap<u64, Waker>>,
     pub(crate) sweep: Signal,
+    pub(crate) build: Signal,
 }
 
 /// How often each thing happened.
@@ -113,19 +117,26 @@ impl Shared {
             counters: Counters::default(),
             open: RwLock::new(Some(Open { store, head })),
             version,
+            published: AtomicU64::new(0),
             identity: OPENED.fetch_add(1, Ordering::Relaxed),
             schemas: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             closed: Mutex::new(None),
             active: Mutex::default(),
-            waiting: Mutex::default(),
+            wakers: Mutex::default(),
             sweep: Signal::default(),
+            build: Signal::default(),
         }
     }
 
     /// The last published version. Cheap.
     pub(crate) fn version(&self) -> Version {
         self.version.load(Ordering::Acquire)
+    }
+
+    /// A number that changes whenever something was committed, with a version or without.
+    pub(crate) fn published(&self) -> u64 {
+        self.published.load(Ordering::Acquire)
     }
 
     /// A number that changes, before the version does, when any table does.
@@ -158,7 +169,8 @@ impl Shared {
             open.head = head;
         }
         self.version.store(version, Ordering::Release);
-        for (_, waker) in std::mem::take(&mut *self.waiting()) {
+        self.published.fetch_add(1, Ordering::Release);
+        for (_, waker) in std::mem::take(&mut *self.wakers()) {
             waker.wake();
         }
     }
@@ -187,18 +199,8 @@ impl Shared {
         active.keys().next().copied().unwrap_or(head)
     }
 
-    /// Wakes `waker` at the next version, or when the database closes; `who` has one waker.
-    pub(crate) fn wake_later(&self, who: u64, waker: &Waker) {
-        self.waiting().insert(who, waker.clone());
-    }
-
-    /// Wakes `who` no more.
-    pub(crate) fn forget(&self, who: u64) {
-        self.waiting().remove(&who);
-    }
-
-    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Waker>> {
-        self.waiting.lock().expect("no holder of this lock panics")
+    fn wakers(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Waker>> {
+        self.wakers.lock().expect("no holder of this lock panics")
     }
 
     /// Closes: nothing new can be begun, read or written. The store is let go when the last view
@@ -211,7 +213,8 @@ impl Shared {
         let open = self.open.write().expect("no holder of this lock panics").take();
         self.queue.close();
         self.sweep.close();
-        for (_, waker) in std::mem::take(&mut *self.waiting()) {
+        self.build.close();
+        for (_, waker) in std::mem::take(&mut *self.wakers()) {
             waker.wake();
         }
         drop(open);
@@ -246,6 +249,38 @@ impl Head {
             cache: Arc::clone(cache),
         });
         Head { snapshot, ..self }
+    }
+}
+
+/// Someone who waits for the next commit.
+pub(crate) struct Waiting {
+    shared: Arc<Shared>,
+    who: u64,
+}
+
+impl Waiting {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Waiting { shared: Arc::clone(shared), who: shared.world.random() }
+    }
+
+    /// Returns when something was committed since `published` was `seen`, or the database is closed.
+    pub(crate) async fn moved(&self, seen: u64) {
+        let shared = &self.shared;
+        let moved = || shared.published() != seen || !shared.is_open();
+        poll_fn(|context| {
+            if !moved() {
+                shared.wakers().insert(self.who, context.waker().clone());
+            }
+            // Again: it may have happened before the waker was there.
+            if moved() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.shared.wakers().remove(&self.who);
     }
 }
 

@@ -6,6 +6,7 @@ use kenning_record::{Json, format_instant, keys};
 use kenning_store::{Range, Result, Space};
 use serde_json::json;
 
+use crate::build::Building;
 use crate::database::Database;
 use crate::view::View;
 
@@ -24,6 +25,7 @@ pub(crate) async fn stats(database: &Database) -> Result<Json> {
         let records = Range::prefix(keys::records(view.tenant.number, table.number));
         tables.insert(table.name.clone(), count(&view, records).await?.into());
     }
+    let building = view.building().await?;
     let (cache_bytes, cache_records) = shared.cache.size();
     let counter = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
     Ok(json!({
@@ -32,6 +34,7 @@ pub(crate) async fn stats(database: &Database) -> Result<Json> {
         "instant": format_instant(head.instant),
         "history_from": head.history_from,
         "records": tables,
+        "building": building.iter().map(Building::to_json).collect::<Vec<_>>(),
         "log_entries": count(&view, crate::log::whole(view.tenant.number)).await?,
         "bytes": spaces,
         "cache": {"bytes": cache_bytes, "records": cache_records},

@@ -69,7 +69,8 @@ async fn work(handle: &Handle, note: &Row) -> Result<()> {
     Ok(())
 }
 
-async fn named(handle: &Handle, number: TenantNo) -> Result<Arc<Tenant>> {
+/// The tenant with this number.
+pub(crate) async fn named(handle: &Handle, number: TenantNo) -> Result<Arc<Tenant>> {
     let root = View::now(handle, &Tenant::new(ROOT, ""))?;
     let tenants = crate::database::tenants(&root).await?;
     let name = tenants.into_iter().find(|(_, of)| *of == number).map(|(name, _)| name);

@@ -80,10 +80,30 @@ impl std::fmt::Debug for Label {
     }
 }
 
-/// An index over property values, and since when it is complete.
+/// An index over property values, and how far it is.
 pub(crate) struct Field {
     pub(crate) index: Fields,
-    pub(crate) ready_from: Version,
+    pub(crate) progress: Progress,
+}
+
+/// How far an index over property values is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Progress {
+    /// Every write maintains it, and what was there before is being added.
+    Building,
+    /// It is complete since this version; older views don't use it.
+    Ready(Version),
+    /// It could not be built, because of these records. Nothing maintains it.
+    Failed(Vec<Violation>),
+}
+
+/// A record that keeps an index from being built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The record.
+    pub id: Id,
+    /// What is wrong with it.
+    pub message: String,
 }
 
 /// What is told about a table.
@@ -101,6 +121,28 @@ pub struct TableInfo {
     pub indexes: Vec<IndexState>,
 }
 
+impl TableInfo {
+    /// An error that tells which index could not be built, if one could not.
+    pub fn check_indexes(&self) -> Result<()> {
+        for index in &self.indexes {
+            if let Progress::Failed(violations) = &index.progress {
+                let first = violations.first();
+                let first = first.map(|first| format!("record {}: {}", first.id, first.message));
+                let message = format!(
+                    "the index of table '{}' on {} could not be built, {} or more records are in \
+                     its way; {}",
+                    self.name,
+                    index.paths.join(", "),
+                    violations.len(),
+                    first.unwrap_or_default(),
+                );
+                return Err(Error::invalid("INDEX_FAILED", message));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What is told about an index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IndexState {
@@ -108,8 +150,8 @@ pub struct IndexState {
     pub paths: Vec<String>,
     /// Whether a value belongs to one record.
     pub unique: bool,
-    /// Since when it is complete; older views don't use it.
-    pub ready_from: Version,
+    /// How far it is.
+    pub progress: Progress,
 }
 
 impl Table {
@@ -176,8 +218,27 @@ impl Table {
         self.bytes.as_ptr() == bytes.as_ptr() || self.bytes == bytes
     }
 
-    /// Every entry that `record` should have.
+    /// Every entry that a write of `record` maintains.
     pub(crate) fn entries(&self, id: Id, record: RecordRef<'_>) -> Result<Entries> {
+        self.entries_of(id, record, Field::is_maintained)
+    }
+
+    /// Every entry that must be there at `version`, if the table is like this then.
+    pub(crate) fn complete_entries(
+        &self,
+        id: Id,
+        record: RecordRef<'_>,
+        version: Version,
+    ) -> Result<Entries> {
+        self.entries_of(id, record, |field| field.is_ready(version))
+    }
+
+    fn entries_of(
+        &self,
+        id: Id,
+        record: RecordRef<'_>,
+        is_asked: impl Fn(&Field) -> bool,
+    ) -> Result<Entries> {
         let subject = Subject { tenant: self.tenant, table: self.number, id, record };
         let mut entries = Entries::new();
         if self.number == number::LINKS {
@@ -185,10 +246,15 @@ impl Table {
             return Ok(entries);
         }
         Names.entries(&subject, &mut entries)?;
-        for field in &self.fields {
+        for field in self.fields.iter().filter(|field| is_asked(field)) {
             field.index.entries(&subject, &mut entries)?;
         }
         Ok(entries)
+    }
+
+    /// The index with this number.
+    pub(crate) fn field(&self, number: u32) -> Option<&Field> {
+        self.fields.iter().find(|field| field.index.number == number)
     }
 
     /// Another record has what `entry` claims.
@@ -197,8 +263,8 @@ impl Table {
             let message = format!("table '{}' has another record with this key", self.name);
             return Error::invalid("KEY_EXISTS", message);
         };
-        let field = self.fields.iter().find(|field| field.index.number == number);
-        let paths = field.map(|field| field.state().paths.join(", ")).unwrap_or_default();
+        let field = self.field(number);
+        let paths = field.map(|field| field.told().paths.join(", ")).unwrap_or_default();
         let values = keys::field_split(&entry.key, field.map_or(0, |f| f.index.spec.paths.len()))
             .and_then(|key| kenning_index::values(key.values))
             .map(|values| Json::Array(values).to_string())
@@ -222,21 +288,42 @@ impl Table {
             number: self.number,
             version: self.version,
             schema: self.schema.json.clone(),
-            indexes: self.fields.iter().map(Field::state).collect(),
+            indexes: self.fields.iter().map(Field::told).collect(),
         }
     }
 }
 
 impl Field {
-    /// An index that is complete from the version in which its table says so.
-    pub(crate) fn new(number: u32, spec: IndexSpec) -> Self {
-        Field { index: Fields { number, spec }, ready_from: 0 }
+    /// An index.
+    pub(crate) fn new(number: u32, spec: IndexSpec, progress: Progress) -> Self {
+        Field { index: Fields { number, spec }, progress }
     }
 
     /// The same index in a newer version of its table.
     pub(crate) fn copy(&self) -> Self {
-        let index = Fields { number: self.index.number, spec: self.index.spec.clone() };
-        Field { index, ready_from: self.ready_from }
+        self.with(self.progress.clone())
+    }
+
+    /// The same index, further on.
+    pub(crate) fn with(&self, progress: Progress) -> Self {
+        Field::new(self.index.number, self.index.spec.clone(), progress)
+    }
+
+    /// Whether it has every entry that it should have at `version`. One that was made in this very
+    /// transaction is from a version yet to come.
+    pub(crate) fn is_ready(&self, version: Version) -> bool {
+        match self.progress {
+            Progress::Ready(from) => from <= version || from == PENDING,
+            Progress::Building | Progress::Failed(_) => false,
+        }
+    }
+
+    /// Whether writes maintain it.
+    fn is_maintained(&self) -> bool {
+        match self.progress {
+            Progress::Ready(_) | Progress::Building => true,
+            Progress::Failed(_) => false,
+        }
     }
 
     fn read(json: &Json, version: Version) -> Result<Self> {
@@ -248,31 +335,66 @@ impl Field {
             unique: json["unique"].as_bool().ok_or_else(wrong)?,
         };
         let number = json["number"].as_u64().and_then(|number| u32::try_from(number).ok());
-        let ready_from = match json["ready_from"].as_u64().ok_or_else(wrong)? {
-            // Written in the version that built it, before that version had a number.
-            0 => version,
-            earlier => earlier,
-        };
-        Ok(Field { index: Fields { number: number.ok_or_else(wrong)?, spec }, ready_from })
+        let state = Progress::read(json, version).ok_or_else(wrong)?;
+        Ok(Field::new(number.ok_or_else(wrong)?, spec, state))
     }
 
     fn to_json(&self) -> Json {
-        let state = self.state();
-        json!({
-            "number": self.index.number,
-            "paths": state.paths,
-            "unique": state.unique,
+        let told = self.told();
+        let mut json =
+            json!({"number": self.index.number, "paths": told.paths, "unique": told.unique});
+        let (name, value) = match &self.progress {
+            Progress::Building => ("building", json!(true)),
             // Of an index made in this very transaction nobody knows the version yet.
-            "ready_from": if state.ready_from == PENDING { 0 } else { state.ready_from },
-        })
+            Progress::Ready(PENDING) => ("ready_from", json!(0)),
+            Progress::Ready(from) => ("ready_from", json!(from)),
+            Progress::Failed(violations) => {
+                ("failed", violations.iter().map(Violation::to_json).collect())
+            }
+        };
+        json[name] = value;
+        json
     }
 
-    fn state(&self) -> IndexState {
+    /// What is told about it.
+    pub(crate) fn told(&self) -> IndexState {
         IndexState {
             paths: self.index.spec.paths.iter().map(ToString::to_string).collect(),
             unique: self.index.spec.unique,
-            ready_from: self.ready_from,
+            progress: self.progress.clone(),
         }
+    }
+}
+
+impl Progress {
+    fn read(json: &Json, version: Version) -> Option<Self> {
+        if json["building"] == true {
+            return Some(Progress::Building);
+        }
+        if let Some(violations) = json["failed"].as_array() {
+            return violations
+                .iter()
+                .map(Violation::read)
+                .collect::<Option<_>>()
+                .map(Progress::Failed);
+        }
+        Some(Progress::Ready(match json["ready_from"].as_u64()? {
+            // Written in the version that made it complete, before that version had a number.
+            0 => version,
+            earlier => earlier,
+        }))
+    }
+}
+
+impl Violation {
+    /// As it is stored, and as it is shown.
+    pub fn to_json(&self) -> Json {
+        json!({"id": self.id.to_string(), "message": self.message})
+    }
+
+    pub(crate) fn read(json: &Json) -> Option<Self> {
+        let message = json["message"].as_str()?.to_owned();
+        Some(Violation { id: json["id"].as_str()?.parse().ok()?, message })
     }
 }
 

@@ -227,22 +227,28 @@ impl Transaction {
     }
 
     /// Stages changes of index entries.
-    pub(crate) async fn stage_entries(&mut self, table: &Table, edits: Vec<Edit>) -> Result<()> {
+    async fn stage_entries(&mut self, table: &Table, edits: Vec<Edit>) -> Result<()> {
         let taken = self.claim(table, &edits).await?;
-        for (edit, was) in edits.into_iter().zip(taken) {
+        for (edit, now) in edits.into_iter().zip(taken) {
+            let was = self.stored(now.as_ref());
             match edit {
                 Edit::Put(new) => self.staging.put(&new.key, &new.payload, was),
-                Edit::Delete(old) => self.staging.delete(&old.key, was),
+                // An index that is being built may not have the entry yet, or have it for another
+                // record that has the same value.
+                Edit::Delete(old) if is_there(&old, now.as_ref())? => {
+                    self.staging.delete(&old.key, was);
+                }
+                Edit::Delete(_) => {}
             }
         }
         Ok(())
     }
 
-    /// What the snapshot has under the key of each edit, once every claim is known to be free.
+    /// What there is under the key of each edit, once every claim is known to be free.
     async fn claim(&self, table: &Table, edits: &[Edit]) -> Result<Vec<Option<Bytes>>> {
-        let mut was = Vec::with_capacity(edits.len());
+        let mut found = Vec::with_capacity(edits.len());
         for edit in edits {
-            let now = match edit {
+            found.push(match edit {
                 // A shared entry has the id in its key: it is there if and only if the record as it
                 // was has it, so there is nothing to read.
                 Edit::Put(new) if new.claim == Claim::Shared && !edit_replaces(new) => None,
@@ -260,10 +266,9 @@ impl Transaction {
                     }
                     self.source.get(&old.key).await?
                 }
-            };
-            was.push(self.stored(now.as_ref()));
+            });
         }
-        Ok(was)
+        Ok(found)
     }
 
     /// What the snapshot below had, if `seen` is not this transaction's own.
@@ -272,6 +277,12 @@ impl Transaction {
             |bytes: &&Bytes| entry::from(bytes).is_ok_and(|from| from == crate::staging::PENDING);
         seen.filter(|bytes| !own(bytes)).cloned()
     }
+}
+
+/// Whether `now` is the entry `old`.
+fn is_there(old: &Entry, now: Option<&Bytes>) -> Result<bool> {
+    let payload = now.map(|bytes| entry::split(bytes)).transpose()?.map(|(_, payload)| payload);
+    Ok(payload == Some(&old.payload))
 }
 
 /// Whether an entry with this key may be there with another payload: entries of links.

@@ -179,7 +179,7 @@ impl Check<'_> {
             let Some(table) = self.tables.get(&table) else { return Ok(Entries::new()) };
             let record = RecordRef::new(payload)?;
             record.to_record(id, &table.name, version)?;
-            let mut entries = table.entries(id, record)?;
+            let mut entries = table.complete_entries(id, record, self.view.version)?;
             entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
             entries.dedup_by(|a, b| a.key == b.key);
             Ok(entries)
@@ -190,7 +190,8 @@ impl Check<'_> {
         })
     }
 
-    /// The payload of an index entry, unless it is of a table that was dropped.
+    /// The payload of an index entry, unless it is of a table or an index that was dropped, or of
+    /// an index that is not complete: those are not read.
     fn index_entry<'a>(&mut self, row: &'a Row) -> Option<&'a [u8]> {
         match entry::check(&row.value) {
             Ok((_, payload)) => self.is_known(&row.key).then_some(payload),
@@ -202,19 +203,23 @@ impl Check<'_> {
     }
 
     fn is_known(&self, key: &[u8]) -> bool {
-        let table = match key[0] {
+        match key[0] {
             byte if byte == Space::Names.byte() => {
-                keys::name_split(key).map(|name| name.table).ok()
+                keys::name_split(key).map_or(true, |name| self.tables.contains_key(&name.table))
             }
-            byte if byte == Space::Fields.byte() => KeyReader::new(Space::Fields, key)
-                .and_then(|mut reader| {
+            byte if byte == Space::Fields.byte() => {
+                let numbers = || -> Result<(TableNo, u32)> {
+                    let mut reader = KeyReader::new(Space::Fields, key)?;
                     reader.u32()?;
-                    reader.u32()
+                    Ok((reader.u32()?, reader.u32()?))
+                };
+                numbers().map_or(true, |(table, index)| {
+                    let field = self.tables.get(&table).and_then(|table| table.field(index));
+                    field.is_some_and(|field| field.is_ready(self.view.version))
                 })
-                .ok(),
-            _ => return true,
-        };
-        table.is_none_or(|table| self.tables.contains_key(&table))
+            }
+            _ => true,
+        }
     }
 
     /// Says which entries of a space are missing, wrong or too many.

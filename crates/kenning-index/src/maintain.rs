@@ -58,6 +58,15 @@ pub enum Edit {
     Delete(Entry),
 }
 
+impl Edit {
+    /// The entry that it is about.
+    pub fn into_entry(self) -> Entry {
+        match self {
+            Edit::Put(entry) | Edit::Delete(entry) => entry,
+        }
+    }
+}
+
 /// The edits that lead from `before` to `after`. Entries in both stay untouched, and so do the
 /// versions they are from.
 pub fn difference(mut before: Entries, mut after: Entries) -> Vec<Edit> {

@@ -16,6 +16,7 @@ pub const OUT: u8 = 0;
 pub const IN: u8 = 1;
 
 const SWEEP: &str = "sweep";
+const INDEX: &str = "index";
 
 const OF_KEY: u8 = 0;
 const OF_ALIAS: u8 = 1;
@@ -56,6 +57,31 @@ pub fn sweep_split(key: &[u8]) -> Result<(TenantNo, TableNo, Option<Id>)> {
     let (tenant, table) = (reader.u32()?, reader.u32()?);
     let id = if reader.rest().is_empty() { None } else { Some(Id(reader.id()?)) };
     reader.end().map(|()| (tenant, table, id))
+}
+
+/// Work on an index over property values: filling it, or clearing it away.
+pub fn index_work(tenant: TenantNo, table: TableNo, index: u32) -> Vec<u8> {
+    Key::new(Space::Meta).text(INDEX).u32(tenant).u32(table).u32(index).into_bytes()
+}
+
+/// What all work on indexes of a tenant begins with.
+pub fn index_works_of(tenant: TenantNo) -> Vec<u8> {
+    Key::new(Space::Meta).text(INDEX).u32(tenant).into_bytes()
+}
+
+/// What all work on indexes begins with.
+pub fn index_works() -> Vec<u8> {
+    meta(INDEX)
+}
+
+/// Tenant, table and index in a key made by `index_work`.
+pub fn index_work_split(key: &[u8]) -> Result<(TenantNo, TableNo, u32)> {
+    let mut reader = KeyReader::new(Space::Meta, key)?;
+    if reader.text()? != INDEX {
+        return Err(damaged("its name"));
+    }
+    let parts = (reader.u32()?, reader.u32()?, reader.u32()?);
+    reader.end().map(|()| parts)
 }
 
 /// The last version at an instant.

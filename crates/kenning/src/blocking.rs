@@ -16,7 +16,9 @@ use std::path::Path;
 
 use kenning_store::block_on;
 
-use crate::{At, Committed, Draft, Durability, Encoded, Explain, Filter, Finding, Id, Json, Link};
+use crate::{
+    At, Building, Committed, Draft, Durability, Encoded, Explain, Filter, Finding, Id, Json, Link,
+};
 use crate::{LogRow, Options, Past, Record, Result, Step, TableInfo, TransactionId, Version, Walk};
 
 /// Opens a database, and makes it if it is missing; see [`crate::open`].
@@ -165,9 +167,25 @@ impl Database {
         block_on(self.0.create_table(name, schema))
     }
 
-    /// Gives a table another schema.
+    /// Gives a table another schema. New indexes are built in the background.
     pub fn alter_table(&self, name: &str, schema: Json) -> Result<()> {
         block_on(self.0.alter_table(name, schema))
+    }
+
+    /// Makes every index of a table anew, in the background.
+    pub fn reindex(&self, name: &str) -> Result<()> {
+        block_on(self.0.reindex(name))
+    }
+
+    /// The indexes that are being built.
+    pub fn building(&self) -> Result<Vec<Building>> {
+        block_on(self.0.building())
+    }
+
+    /// Waits until nothing is left to be done about indexes: each is ready, or has failed, and what
+    /// was dropped is cleared away.
+    pub fn wait_indexed(&self) -> Result<()> {
+        block_on(self.0.wait_indexed())
     }
 
     /// Drops a table.
@@ -422,9 +440,14 @@ impl Transaction {
         block_on(self.0.create_table(name, schema))
     }
 
-    /// Gives a table another schema.
+    /// Gives a table another schema. New indexes are built in the background.
     pub fn alter_table(&mut self, name: &str, schema: Json) -> Result<()> {
         block_on(self.0.alter_table(name, schema))
+    }
+
+    /// Makes every index of a table anew, in the background.
+    pub fn reindex(&mut self, name: &str) -> Result<()> {
+        block_on(self.0.reindex(name))
     }
 
     /// Drops a table.

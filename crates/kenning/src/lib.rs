@@ -30,7 +30,8 @@ mod open;
 mod world;
 
 pub use kenning_engine::{At, IndexState, Isolation, Link, LogRow, Past, Settings, Step};
-pub use kenning_engine::{Bug, Change, Committed, Database, Encoded, Explain, Follower};
+pub use kenning_engine::{Bug, Building, Change, Committed, Progress, Violation};
+pub use kenning_engine::{Database, Encoded, Explain, Follower};
 pub use kenning_engine::{TableInfo, Transaction, TransactionId, View, Walk, WalkDirection};
 pub use kenning_index::{Filter, Test};
 pub use kenning_record::{Draft, Id, Json, Record, Version, format_instant, parse_instant};

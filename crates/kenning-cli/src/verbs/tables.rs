@@ -1,9 +1,9 @@
-//! init, table, tenant.
+//! init, table, tenant, reindex.
 
 use kenning::blocking::Database;
-use kenning::{IndexState, Json, Result, TableInfo, json};
+use kenning::{IndexState, Json, Progress, Result, TableInfo, json};
 
-use crate::args::Format;
+use crate::args::{Format, Reindex};
 use crate::exit::Outcome;
 use crate::input;
 use crate::output::{Columns, Output, Row};
@@ -55,10 +55,40 @@ pub(super) fn alter(
     database: &Database,
     name: &str,
     schema: &str,
+    no_wait: bool,
     output: &mut Output<'_>,
 ) -> Result<Outcome> {
     database.alter_table(name, input::file(schema)?)?;
-    show(database, name, output)
+    built(database, no_wait)?;
+    show(database, name, output)?;
+    database.table(name)?.check_indexes()?;
+    Ok(Outcome::Done)
+}
+
+pub(super) fn reindex(
+    database: &Database,
+    reindex: &Reindex,
+    output: &mut Output<'_>,
+) -> Result<Outcome> {
+    let names = match &reindex.table {
+        Some(name) => vec![name.clone()],
+        None => database.tables()?.into_iter().map(|table| table.name).collect(),
+    };
+    names.iter().try_for_each(|name| database.reindex(name))?;
+    built(database, reindex.no_wait)?;
+    let format = output.format();
+    let mut list = output.list(TABLES);
+    for name in &names {
+        list.row(row(database.table(name)?, format))?;
+    }
+    list.end()?;
+    names.iter().try_for_each(|name| database.table(name)?.check_indexes())?;
+    Ok(Outcome::Done)
+}
+
+/// Waits for what is left to be done about indexes.
+fn built(database: &Database, no_wait: bool) -> Result<()> {
+    if no_wait { Ok(()) } else { database.wait_indexed() }
 }
 
 pub(super) fn create_tenant(
@@ -98,9 +128,23 @@ fn row(table: TableInfo, format: Format) -> Row {
 
 fn words(index: &IndexState) -> String {
     let unique = if index.unique { " (unique)" } else { "" };
-    index.paths.join(" + ") + unique
+    let progress = match &index.progress {
+        Progress::Ready(_) => "",
+        Progress::Building => " (being built)",
+        Progress::Failed(_) => " (could not be built)",
+    };
+    index.paths.join(" + ") + unique + progress
 }
 
 fn document(index: &IndexState) -> Json {
-    json!({ "paths": index.paths, "unique": index.unique, "ready_from": index.ready_from })
+    let mut document = json!({ "paths": index.paths, "unique": index.unique });
+    let (name, value) = match &index.progress {
+        Progress::Ready(from) => ("ready_from", json!(from)),
+        Progress::Building => ("building", json!(true)),
+        Progress::Failed(violations) => {
+            ("failed", violations.iter().map(|violation| violation.to_json()).collect())
+        }
+    };
+    document[name] = value;
+    document
 }

@@ -174,6 +174,7 @@ pub(crate) async fn a_rebuilt_index_is_the_kept_one(place: &Place, options: &Opt
         db.put("built", keyed(&key, said)).await?;
     }
     db.alter_table("built", indexed).await?;
+    db.wait_indexed().await?;
     for city in 0..5 {
         for age in 0..9 {
             let both = [("city", json!(format!("c{city}"))), ("age", json!(age))];

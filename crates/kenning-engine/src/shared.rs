@@ -263,7 +263,7 @@ impl Waiting {
         Waiting { shared: Arc::clone(shared), who: shared.world.random() }
     }
 
-    /// Returns when something was committed since `published` was `seen`, or the database is closed.
+    /// Returns when something was committed since `published` said `seen`, or the database closed.
     pub(crate) async fn moved(&self, seen: u64) {
         let shared = &self.shared;
         let moved = || shared.published() != seen || !shared.is_open();

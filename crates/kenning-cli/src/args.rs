@@ -99,6 +99,9 @@ pub(crate) enum Verb {
     /// Rewrite what is stored without what is no longer needed
     #[command(after_help = examples::COMPACT)]
     Compact,
+    /// Remove the past before a moment, of every tenant
+    #[command(after_help = examples::PRUNE)]
+    Prune(Prune),
     /// Make the indexes of a table anew, or of every table
     #[command(after_help = examples::REINDEX)]
     Reindex(Reindex),
@@ -145,6 +148,16 @@ pub(crate) enum TableVerb {
         #[arg(long)]
         no_wait: bool,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct Prune {
+    /// The first moment that can still be shown: a version, or an instant like 2026-11-20T08:30:00Z
+    #[arg(long, value_name = "VERSION|INSTANT")]
+    pub(crate) before: String,
+    /// The log, too, as far as no follower still has to read it
+    #[arg(long)]
+    pub(crate) log: bool,
 }
 
 #[derive(Args)]

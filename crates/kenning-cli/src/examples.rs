@@ -62,5 +62,6 @@ pub(crate) const VERIFY: &str = example!("kenning --db demo.db verify");
 pub(crate) const STATS: &str = example!("kenning --db demo.db stats");
 pub(crate) const LOG: &str = example!("kenning --db demo.db log --after 6 --limit 2");
 pub(crate) const COMPACT: &str = example!("kenning --db demo.db compact");
+pub(crate) const PRUNE: &str = example!("kenning --db demo.db prune --before 5");
 pub(crate) const REINDEX: &str = example!("kenning --db demo.db reindex people");
 pub(crate) const DEMO: &str = "Example:\n  kenning demo";

@@ -63,6 +63,7 @@ fn creation(verb: &Verb) -> Create {
         | Verb::Verify(_)
         | Verb::Stats
         | Verb::Log(_)
+        | Verb::Prune(_)
         | Verb::Reindex(_)
         | Verb::Compact => Create::Never,
     }
@@ -102,18 +103,22 @@ pub(crate) fn verb(
         Verb::Stats => operations::stats(database, output),
         Verb::Log(log) => operations::log(database, log, output),
         Verb::Compact => operations::compact(database),
+        Verb::Prune(prune) => operations::prune(database, prune, output),
         Verb::Reindex(reindex) => tables::reindex(database, reindex, output),
     }
 }
 
 /// The database as it is now, or as it was at `as_of`, a version or an instant.
 fn view(database: &Database, as_of: Option<&str>) -> Result<View> {
-    let Some(text) = as_of else { return database.view() };
-    let at = match text.parse() {
-        Ok(version) => At::Version(version),
-        Err(_) => At::Instant(kenning::parse_instant(text)?),
-    };
-    database.as_of(at)
+    as_of.map_or_else(|| database.view(), |text| database.as_of(moment(text)?))
+}
+
+/// A version or an instant.
+fn moment(text: &str) -> Result<At> {
+    match text.parse() {
+        Ok(version) => Ok(At::Version(version)),
+        Err(_) => kenning::parse_instant(text).map(At::Instant),
+    }
 }
 
 fn instant(text: Option<&str>) -> Result<Option<i64>> {

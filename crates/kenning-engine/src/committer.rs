@@ -56,6 +56,8 @@ pub(crate) struct Request {
     pub(crate) keys: Keys,
     /// Writes beside the versioned ones: work for the sweeper, watermarks.
     pub(crate) beside: Batch,
+    /// From which version on views of the past can be shown; 0 leaves it as it is.
+    pub(crate) history_from: Version,
     /// The changes; `None` for writes that make no version.
     pub(crate) log: Option<LogBody>,
     /// Whether it changes a schema.
@@ -205,6 +207,8 @@ struct Group {
     marks: Vec<(CacheKey, Version)>,
     /// What landed, in case the window may not know yet.
     late: Vec<(Version, Keys)>,
+    /// From which version on views of the past can be shown.
+    history_from: Version,
     /// Whether it leaves work for the sweeper.
     swept: bool,
     /// Whether it changes a table.
@@ -280,6 +284,7 @@ impl Committer {
             replies: Vec::with_capacity(requests.len()),
             marks: Vec::new(),
             late: Vec::new(),
+            history_from: head.history_from,
             swept: false,
             schema_changed: false,
             version: head.version,
@@ -348,6 +353,7 @@ impl Committer {
         group.schema_changed |= request.schema_changed;
         group.swept |= request.log.is_some() && !request.beside.is_empty();
         group.batch.append(request.beside);
+        group.history_from = group.history_from.max(request.history_from);
         let Some(log) = request.log else {
             let answer = Committed { version: group.version, instant: group.instant };
             return Reply { tenant: request.tenant, id: request.id, answer, sender: request.reply };
@@ -415,10 +421,12 @@ impl Committer {
         batch.append(own);
         // Without history no earlier version can be shown.
         let keep = self.shared.settings.history_keep;
-        let history_from = if keep { head.history_from } else { version };
-        if version > head.version {
+        let history_from = if keep { group.history_from } else { version };
+        if version > head.version || history_from > head.history_from {
             let bytes = Head::encode(version, instant, history_from);
             batch.put(&keys::meta("head"), &bytes);
+        }
+        if version > head.version {
             batch.put(&keys::clock(instant.max(0) as u64), &frame(version, &[]));
         }
         if self.has(Bug::AckBeforeCommit) {

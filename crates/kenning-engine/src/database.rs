@@ -9,7 +9,7 @@ use kenning_record::{
     Draft, Id, Json, Record, RecordRef, TableNo, TenantNo, Version, check_tenant_name,
 };
 use kenning_record::{entry, keys, normalize};
-use kenning_store::{Batch, Error, ErrorKind, Finding, Range, Result, Store, World};
+use kenning_store::{Error, ErrorKind, Finding, Range, Result, Store, World};
 
 use crate::build::Building;
 use crate::cache::cache_key;
@@ -17,7 +17,7 @@ use crate::change::{Link, Present};
 use crate::committer::{Committed, Committer, outcome};
 use crate::find::Explain;
 use crate::history::Past;
-use crate::log::{Follower, LogRow, TransactionId};
+use crate::log::{Beside, Follower, LogRow, TransactionId};
 use crate::settings::Settings;
 use crate::shared::{Head, Shared, Waiting};
 use crate::table::{Label, TableInfo, number};
@@ -629,7 +629,7 @@ impl Database {
 
     /// Makes every commit so far durable.
     pub async fn sync(&self) -> Result<()> {
-        crate::log::write_beside(&self.view()?, Batch::new()).await
+        crate::log::write_beside(&self.view()?, Beside::default()).await
     }
 }
 

@@ -19,6 +19,7 @@ mod history; // what a record was
 mod log; // the numbered list of changes, and who follows it
 mod past; // a snapshot as of an earlier version
 mod planted; // bugs that the tests must catch
+mod prune; // trimming the past
 mod reference; // `table/key`, an id, or a bare name
 mod settings; // what can be set
 mod shared; // what the handles and threads of one database share
@@ -46,6 +47,7 @@ pub use find::Explain;
 pub use history::Past;
 pub use log::{Change, Follower, LogRow, TransactionId};
 pub use planted::Bug;
+pub use prune::Pruned;
 pub use settings::{Isolation, Settings};
 pub use table::{IndexState, Progress, TableInfo, Violation};
 pub use transaction::Transaction;

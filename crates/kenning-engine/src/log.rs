@@ -165,6 +165,9 @@ impl Follower {
         let view = self.database.view()?;
         let skip = u64::from(view.handle.shared().settings.has(Bug::WrongWatermark));
         let row = view.log(self.given + skip, 1).await?.pop();
+        if row.as_ref().is_some_and(|row| row.previous > self.given) {
+            crate::prune::check_log(&view, self.given).await?;
+        }
         if let Some(row) = &row {
             self.given = row.version;
         }
@@ -179,16 +182,25 @@ impl Follower {
                 format!("version {version} is not there yet, the last is {}", view.version);
             return Err(Error::invalid("VERSION_UNKNOWN", message));
         }
-        let mut beside = Batch::new();
-        beside.put(&keys::watermark(view.tenant.number, &self.name), &frame(version, &[]));
-        write_beside(&view, beside).await?;
+        let mut batch = Batch::new();
+        batch.put(&keys::watermark(view.tenant.number, &self.name), &frame(version, &[]));
+        write_beside(&view, Beside { batch, ..Beside::default() }).await?;
         self.watermark = version;
+        self.given = self.given.max(version);
         Ok(())
     }
 }
 
+/// Writes that make no version.
+#[derive(Default)]
+pub(crate) struct Beside {
+    pub(crate) batch: Batch,
+    /// From which version on views of the past can be shown; 0 leaves it as it is.
+    pub(crate) history_from: Version,
+}
+
 /// Commits writes that make no version.
-pub(crate) async fn write_beside(view: &View, beside: Batch) -> Result<()> {
+pub(crate) async fn write_beside(view: &View, beside: Beside) -> Result<()> {
     let shared = view.handle.shared();
     let (reply, answer) = oneshot::channel();
     let request = Request {
@@ -200,8 +212,9 @@ pub(crate) async fn write_beside(view: &View, beside: Batch) -> Result<()> {
         writes: Batch::new(),
         befores: Vec::new(),
         keys: Keys::default(),
-        bytes: beside.size_bytes(),
-        beside,
+        bytes: beside.batch.size_bytes(),
+        beside: beside.batch,
+        history_from: beside.history_from,
         log: None,
         schema_changed: false,
         durability: Durability::Strict,

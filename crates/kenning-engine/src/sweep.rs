@@ -13,7 +13,7 @@ use kenning_store::{Batch, Bytes, Error, ErrorKind, Range, Result, Row, Space, b
 
 use crate::committer::decode_outcome;
 use crate::database::Handle;
-use crate::log::write_beside;
+use crate::log::{Beside, write_beside};
 use crate::shared::Shared;
 use crate::table::{Table, number};
 use crate::tenant::{ROOT, Tenant};
@@ -169,14 +169,14 @@ async fn expire(view: &View) -> Result<()> {
     let mut next = Some(Range::prefix([Space::Outcomes.byte()]).forward());
     while let Some(scan) = next {
         let page = view.source.page(&scan).await?;
-        let mut old = Batch::new();
+        let mut batch = Batch::new();
         for row in &page.rows {
             if decode_outcome(&row.value)?.instant < head.instant - OUTCOME_MS {
-                old.delete(&row.key);
+                batch.delete(&row.key);
             }
         }
-        if !old.is_empty() {
-            write_beside(view, old).await?;
+        if !batch.is_empty() {
+            write_beside(view, Beside { batch, ..Beside::default() }).await?;
         }
         next = page.rest;
     }

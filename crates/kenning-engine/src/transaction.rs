@@ -153,6 +153,7 @@ impl Transaction {
             befores,
             keys,
             beside: std::mem::take(&mut self.beside),
+            history_from: 0,
             schema_changed: self.schema_changed,
             bytes,
             durability: self.durability,

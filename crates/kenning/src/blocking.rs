@@ -19,7 +19,9 @@ use kenning_store::block_on;
 use crate::{
     At, Building, Committed, Draft, Durability, Encoded, Explain, Filter, Finding, Id, Json, Link,
 };
-use crate::{LogRow, Options, Past, Record, Result, Step, TableInfo, TransactionId, Version, Walk};
+use crate::{
+    LogRow, Options, Past, Pruned, Record, Result, Step, TableInfo, TransactionId, Version, Walk,
+};
 
 /// Opens a database, and makes it if it is missing; see [`crate::open`].
 pub fn open(url: &str) -> Result<Database> {
@@ -214,6 +216,11 @@ impl Database {
     /// Rewrites what is stored without what is no longer needed.
     pub fn compact(&self) -> Result<()> {
         block_on(self.0.compact())
+    }
+
+    /// Removes what views before `until` would need, and where `log` says so the log before it.
+    pub fn prune(&self, until: At, log: bool) -> Result<Pruned> {
+        block_on(self.0.prune(until, log))
     }
 
     /// Writes a consistent copy.

@@ -30,7 +30,7 @@ mod open;
 mod world;
 
 pub use kenning_engine::{At, IndexState, Isolation, Link, LogRow, Past, Settings, Step};
-pub use kenning_engine::{Bug, Building, Change, Committed, Progress, Violation};
+pub use kenning_engine::{Bug, Building, Change, Committed, Progress, Pruned, Violation};
 pub use kenning_engine::{Database, Encoded, Explain, Follower};
 pub use kenning_engine::{TableInfo, Transaction, TransactionId, View, Walk, WalkDirection};
 pub use kenning_index::{Filter, Test};

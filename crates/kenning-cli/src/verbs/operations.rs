@@ -1,10 +1,10 @@
-//! verify, stats, log, compact.
+//! verify, stats, log, prune, compact.
 
 use kenning::blocking::Database;
 use kenning::{Change, Json, LogRow, Result, format_instant, json};
 
-use super::view;
-use crate::args::{Format, Log, Verify};
+use super::{moment, view};
+use crate::args::{Format, Log, Prune, Verify};
 use crate::exit::Outcome;
 use crate::output::{Columns, Output, Row};
 
@@ -107,6 +107,21 @@ fn head(row: &LogRow) -> Row {
         ("transaction", row.transaction.to_string().into()),
         ("previous", row.previous.into()),
     ]
+}
+
+pub(super) fn prune(
+    database: &Database,
+    prune: &Prune,
+    output: &mut Output<'_>,
+) -> Result<Outcome> {
+    let pruned = database.prune(moment(&prune.before)?, prune.log)?;
+    let row = vec![
+        ("history_from", pruned.history_from.into()),
+        ("history", pruned.history_rows.into()),
+        ("log", pruned.log_rows.into()),
+    ];
+    output.one(&row, &["history_from", "history", "log"])?;
+    Ok(Outcome::Done)
 }
 
 pub(super) fn compact(database: &Database) -> Result<Outcome> {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic where it stands")]
 
 mod indexes; // built and cleared away in the background
+mod prune; // trimming the past
 
 use kenning::blocking::{Database, open};
 use kenning::{At, Draft, ErrorKind, Filter, Link, Walk, json};

@@ -11,7 +11,6 @@
 mod error; // RocksDB's errors, as what to do
 mod options; // what RocksDB is told
 mod raw; // a database and what borrows from it; the only unsafe
-mod regions; // which key goes to which column family
 mod snapshot; // a frozen view
 mod store; // the store
 mod verify; // reading everything, from the disk

@@ -9,7 +9,7 @@ use rocksdb::{
     DBCompressionType, DBRecoveryMode, DataBlockIndexType, InfoLogger, LogLevel, Options,
 };
 
-use crate::regions::FAMILIES;
+use kenning_store::regions::FAMILIES;
 
 /// Bytes of log after which tables in memory are written out: it bounds the time to open after a
 /// crash.

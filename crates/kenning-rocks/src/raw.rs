@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rocksdb::SnapshotWithThreadMode;
 use rocksdb::{ColumnFamily, DB, DBPinnableSlice, DBRawIterator, ReadOptions, ReadTier};
 
-use crate::regions::FAMILIES;
+use kenning_store::regions::FAMILIES;
 
 /// An open database with its column families at hand.
 pub(crate) struct Database {

@@ -1,22 +1,19 @@
 //! A frozen view of a store.
 //!
-//! A get costs one call of RocksDB and one copy. The rows of a page are slices of one buffer, so a
-//! page of a thousand rows is a handful of allocations; whoever keeps a row keeps its page.
+//! A get costs one call of RocksDB and one copy.
 
 use std::sync::Arc;
 
-use kenning_store::{BoxFuture, Bytes, Direction, Found, Page, Result, Row, Scan, Snapshot};
+use kenning_store::regions::{FAMILIES, Region, family_of, regions};
+use kenning_store::{BoxFuture, Bytes, Direction, Found, Page, Result, Rows, Scan, Snapshot};
 use rocksdb::{DBPinnableSlice, DBRawIterator, ReadOptions};
 
 use crate::error::store_error;
 use crate::raw::Frozen;
-use crate::regions::{FAMILIES, Region, family_of, regions};
 use crate::store::Engine;
 
 /// Fewer keys than this are read one by one: batching them costs more than it saves.
 const BATCHED_KEYS_MIN: usize = 8;
-/// What a page's buffer begins with, unless few rows are asked for.
-const PAGE_BYTES_FIRST: usize = 4 << 10;
 
 pub(crate) struct RocksSnapshot(Frozen<Engine>);
 
@@ -54,15 +51,15 @@ impl RocksSnapshot {
             Direction::Forward => Box::new(regions(&scan.range)),
             Direction::Backward => Box::new(regions(&scan.range).rev()),
         };
-        let is_full = next.try_fold(false, |is_full, region| match is_full {
-            true => Ok(true),
+        next.try_for_each(|region| match rows.is_full(scan) {
+            true => Ok(()),
             false => self.read_region(region, scan, &mut rows),
         })?;
-        Ok(rows.into_page(scan, is_full))
+        Ok(rows.into_page(scan))
     }
 
-    /// Adds the rows of a region; true if the page is full.
-    fn read_region(&self, region: Region, scan: &Scan, rows: &mut Rows) -> Result<bool> {
+    /// Adds the rows of a region until the page is full.
+    fn read_region(&self, region: Region, scan: &Scan, rows: &mut Rows) -> Result<()> {
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(region.range.from);
         if let Some(until) = region.range.until {
@@ -77,13 +74,12 @@ impl RocksSnapshot {
             rows.push(key, value);
             // Whether more follows is not looked at: behind the last row that is asked for there
             // may be many deleted ones to step over.
-            if scan.is_full(rows.spans.len(), rows.bytes.len()) {
-                return Ok(true);
+            if rows.is_full(scan) {
+                return Ok(());
             }
             step(&mut iterator, scan.direction);
         }
-        iterator.status().map_err(|error| store_error("scanning", error))?;
-        Ok(false)
+        iterator.status().map_err(|error| store_error("scanning", error))
     }
 }
 
@@ -97,43 +93,6 @@ fn step(iterator: &mut DBRawIterator<'_>, direction: Direction) {
 fn value(read: Result<Option<DBPinnableSlice<'_>>, rocksdb::Error>) -> Result<Option<Bytes>> {
     let value = read.map_err(|error| store_error("reading", error))?;
     Ok(value.map(|value| Bytes::copy_from_slice(&value)))
-}
-
-/// The rows of a page, in one buffer.
-#[derive(Default)]
-struct Rows {
-    bytes: Vec<u8>,
-    spans: Vec<Span>,
-}
-
-struct Span {
-    key_at: usize,
-    value_at: usize,
-    until: usize,
-}
-
-impl Rows {
-    fn push(&mut self, key: &[u8], value: &[u8]) {
-        if self.bytes.capacity() == 0 {
-            self.bytes.reserve((key.len() + value.len()).max(PAGE_BYTES_FIRST));
-        }
-        let key_at = self.bytes.len();
-        self.bytes.extend_from_slice(key);
-        let value_at = self.bytes.len();
-        self.bytes.extend_from_slice(value);
-        self.spans.push(Span { key_at, value_at, until: self.bytes.len() });
-    }
-
-    fn into_page(self, scan: &Scan, is_full: bool) -> Page {
-        let bytes = Bytes::from(self.bytes);
-        let row = |span: &Span| Row {
-            key: bytes.slice(span.key_at..span.value_at),
-            value: bytes.slice(span.value_at..span.until),
-        };
-        let rows: Vec<Row> = self.spans.iter().map(row).collect();
-        let rest = rows.last().filter(|_| is_full).map(|last| scan.after(&last.key));
-        Page { rows, rest }
-    }
 }
 
 impl Snapshot for RocksSnapshot {

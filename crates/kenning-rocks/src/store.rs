@@ -16,8 +16,8 @@ use rocksdb::{
 use crate::error::store_error;
 use crate::options::{Settings, families, options};
 use crate::raw::Database;
-use crate::regions::{Region, family_of, regions};
 use crate::snapshot::RocksSnapshot;
+use kenning_store::regions::{Region, family_of, regions};
 
 /// The engine's name in the marker of a database folder.
 const ENGINE: &str = "rocksdb";

@@ -10,8 +10,8 @@ use rocksdb::{DB, ReadOptions};
 
 use crate::error::store_error;
 use crate::options::{families, verify_options};
-use crate::regions::{FAMILIES, family_of};
 use crate::store::Engine;
+use kenning_store::regions::{FAMILIES, family_of};
 
 const READ_AHEAD_BYTES: usize = 2 << 20;
 

@@ -12,7 +12,9 @@ mod error; // what went wrong, and what to do about it
 mod folder; // the marker, the lock and the engine's name in a database folder
 mod key; // order-preserving bytes
 mod memory; // the engine that forgets
+mod page; // rows on their way into a page
 mod range; // which keys, in which direction, how many
+pub mod regions; // which key goes where, in engines that keep spaces apart
 mod space; // the first byte of every key
 mod store; // the two traits
 mod world; // time, chance and threads, as arguments
@@ -23,6 +25,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use folder::{Create, FORMAT_VERSION, Folder};
 pub use key::{Key, KeyReader};
 pub use memory::Memory;
+pub use page::Rows;
 pub use range::{Direction, Page, Range, Row, Scan};
 pub use space::Space;
 pub use store::{Durability, Finding, Found, PartId, Snapshot, Store};

@@ -1,14 +1,14 @@
-//! Which key goes to which column family.
+//! Which key goes to which family, for engines that keep spaces apart.
 //!
-//! Spaces that grow have a family each, so that each is compacted and measured on its own; all
-//! other first bytes share the default one. A key is stored whole, first byte included. Families
-//! are ordered maps of their own, so a range is walked region by region: a region is a run of first
-//! bytes with one family.
+//! A family is an ordered map of its own (RocksDB: a column family; fjall: a keyspace). Spaces that
+//! grow have one each, so that each is compacted and measured on its own; all other first bytes
+//! share the default one. A key is stored whole, first byte included. A range is walked region by
+//! region: a region is a run of first bytes with one family.
 
-use kenning_store::{Range, Space};
+use crate::{Range, Space};
 
-/// The names of the column families. A key's family is an index into it.
-pub(crate) const FAMILIES: [&str; 7] = [
+/// The names of the families. A key's family is an index into it. What is stored depends on it.
+pub const FAMILIES: [&str; 7] = [
     "default",
     Space::Records.name(),
     Space::History.name(),
@@ -35,19 +35,21 @@ const BY_FIRST_BYTE: [usize; FIRST_BYTES] = {
 };
 
 /// The family of a key; an empty key is in none, and is found in none.
-pub(crate) fn family_of(key: &[u8]) -> usize {
+pub fn family_of(key: &[u8]) -> usize {
     key.first().map_or(DEFAULT, |byte| BY_FIRST_BYTE[usize::from(*byte)])
 }
 
 /// A part of a range that lies in one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Region {
-    pub(crate) family: usize,
-    pub(crate) range: Range,
+pub struct Region {
+    /// The family, an index into [`FAMILIES`].
+    pub family: usize,
+    /// The part.
+    pub range: Range,
 }
 
 /// The regions of `range`, smallest keys first.
-pub(crate) fn regions(range: &Range) -> impl DoubleEndedIterator<Item = Region> {
+pub fn regions(range: &Range) -> impl DoubleEndedIterator<Item = Region> {
     let from = range.from.first().map_or(0, |byte| usize::from(*byte));
     let until = match range.until.as_deref() {
         _ if range.is_empty() => from,

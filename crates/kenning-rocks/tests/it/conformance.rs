@@ -4,9 +4,10 @@ use std::sync::Arc;
 use kenning_rocks::{RocksStore, Settings};
 use kenning_store::{Create, Result, Store};
 use kenning_test::conformance::Subject;
+use kenning_test::torture::{self, Engine};
 use tempfile::TempDir;
 
-use crate::damage;
+use crate::torture::Rocks;
 
 struct RocksSubject(TempDir);
 
@@ -33,8 +34,8 @@ impl Subject for RocksSubject {
     }
 
     fn damage(&self, marked: &[u8]) -> bool {
-        let files = damage::table_files(&self.0.path().join("db"));
-        assert!(files.iter().any(|path| damage::flip_marked(path, marked)), "it is in some file");
+        let files = torture::files(&self.0.path().join("db"), |file| Rocks.is_table(file));
+        assert!(files.iter().any(|path| torture::flip_marked(path, marked)), "it is in some file");
         true
     }
 }

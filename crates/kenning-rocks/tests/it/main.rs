@@ -3,10 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests, and what they call")]
 
 mod conformance; // the laws
-mod damage; // flipped bytes
-mod faults; // failing calls
-mod folder; // opening
-mod power; // no power
-mod workload; // commits whose every state is known
+mod folder; // what only RocksDB does
+mod torture; // damage, failing calls, cuts of power
 
 kenning_test::interpose!();

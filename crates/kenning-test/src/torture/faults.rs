@@ -1,33 +1,16 @@
-use std::path::Path;
+//! Failing calls, and a disk that is full.
 
-use kenning_rocks::{RocksStore, Settings};
-use kenning_store::{Batch, Create, Durability, ErrorKind, Result, Store, block_on};
-use kenning_test::power::PowerDisk;
-use kenning_test::syscalls::{self, Action, Call, EIO, ENOSPC, Plan};
+use super::*;
+use crate::power::PowerDisk;
+use crate::syscalls::{self, Action, Call, EIO, ENOSPC, Plan};
+use crate::workload::everything;
 
-use crate::workload::{Workload, everything};
-
-/// Small, so that a short workload writes files and merges them.
-const SETTINGS: Settings =
-    Settings { cache_bytes: 1 << 20, write_buffer_bytes: 64 << 10, background_jobs: 1 };
-
-fn put(store: &dyn Store, key: &[u8], value: &[u8], durability: Durability) -> Result<()> {
-    let mut batch = Batch::new();
-    batch.put(key, value);
-    block_on(store.commit(batch, durability))
-}
-
-fn get(store: &dyn Store, key: &[u8]) -> Option<Vec<u8>> {
-    let value = block_on(async { store.snapshot().await?.get(key).await }).unwrap();
-    value.map(|value| value.to_vec())
-}
-
-#[test]
-fn a_failing_sync_is_seen_and_shows_nothing() {
+/// A commit whose sync fails is not shown, and is the last one.
+pub fn a_failing_sync_is_seen_and_shows_nothing(engine: &dyn Engine) {
     for (errno, code) in [(EIO, "IO"), (ENOSPC, "DISK_FULL")] {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("db");
-        let store = RocksStore::open(&path, SETTINGS, Create::New).unwrap();
+        let store = engine.open_small(&path, Create::New).unwrap();
         put(&*store, b"\x10key", b"before", Durability::Strict).unwrap();
         let armed = syscalls::arm(Plan::fail(&path, &[Call::Sync], 1, errno));
         put(&*store, b"\x10relaxed", b"value", Durability::Relaxed).unwrap();
@@ -46,18 +29,18 @@ fn a_failing_sync_is_seen_and_shows_nothing() {
         assert_eq!(error.code(), "STORE_FAILED");
         assert_eq!(get(&*store, b"\x10next"), None);
         drop(store);
-        let store = RocksStore::open(&path, SETTINGS, Create::Never).unwrap();
+        let store = engine.open_small(&path, Create::Never).unwrap();
         let key = get(&*store, b"\x10key").unwrap();
         assert!(key == b"before" || key == b"after", "{key:?}");
         put(&*store, b"\x10next", b"value", Durability::Strict).unwrap();
     }
 }
 
-#[test]
-fn a_failing_barrier_is_seen() {
+/// An empty strict commit syncs, and says if that failed.
+pub fn a_failing_barrier_is_seen(engine: &dyn Engine) {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("db");
-    let store = RocksStore::open(&path, SETTINGS, Create::New).unwrap();
+    let store = engine.open_small(&path, Create::New).unwrap();
     put(&*store, b"\x10key", b"value", Durability::Relaxed).unwrap();
     let armed = syscalls::arm(Plan::fail(&path, &[Call::Sync], 1, EIO));
     let error = block_on(store.commit(Batch::new(), Durability::Strict)).unwrap_err();
@@ -72,13 +55,13 @@ fn a_failing_barrier_is_seen() {
 enum Work {
     /// Opening, committing, closing.
     Commits,
-    /// Compacting and copying besides. RocksDB pauses for a second after each failure of these.
+    /// Compacting and copying besides. An engine may pause after each failure of these.
     Everything,
 }
 
 /// Works until something fails.
-fn run(path: &Path, work: Work, workload: &mut Workload) -> Result<()> {
-    let store = RocksStore::open(&path.join("db"), SETTINGS, Create::IfMissing)?;
+fn run(engine: &dyn Engine, path: &Path, work: Work, workload: &mut Workload) -> Result<()> {
+    let store = engine.open_small(&path.join("db"), Create::IfMissing)?;
     for round in 0..4 {
         for _ in 0..3 {
             workload.commit(&*store, Durability::Strict)?;
@@ -100,15 +83,15 @@ const CALLS: [Call; 4] = [Call::Sync, Call::Write, Call::Truncate, Call::Rename]
 
 /// Lets the `nth` call fail as `action` says, and checks what is there afterwards. False if there
 /// was no such call.
-fn survives(work: Work, nth: u64, action: Action) -> bool {
+fn survives(engine: &dyn Engine, work: Work, nth: u64, action: Action) -> bool {
     let temp = tempfile::tempdir().unwrap();
     let mut workload = Workload::new(9);
     let armed = syscalls::arm(Plan { nth, action, ..Plan::count(temp.path(), &CALLS) });
-    let result = run(temp.path(), work, &mut workload);
+    let result = run(engine, temp.path(), work, &mut workload);
     let fired = armed.fired() > 0;
     drop(armed);
     let when = format!("{work:?}, call {nth}, which gave {result:?}");
-    let store = RocksStore::open(&temp.path().join("db"), SETTINGS, Create::IfMissing);
+    let store = engine.open_small(&temp.path().join("db"), Create::IfMissing);
     let store = store.unwrap_or_else(|error| panic!("{when}: {error}"));
     workload.check(&*store, &when);
     assert_eq!(block_on(store.verify()).unwrap(), [], "{when}");
@@ -122,40 +105,43 @@ fn survives(work: Work, nth: u64, action: Action) -> bool {
 const QUICK: u64 = 120;
 
 /// At every `step`-th of the quick calls, and every `step_later`-th of all, up to the last one.
-fn survives_many(step: usize, step_later: usize, action: Action) {
+fn survives_many(engine: &dyn Engine, step: usize, step_later: usize, action: Action) {
     for nth in (1..QUICK).step_by(step) {
-        assert!(survives(Work::Commits, nth, action.clone()), "fewer than {nth} calls were made");
+        assert!(
+            survives(engine, Work::Commits, nth, action.clone()),
+            "fewer than {nth} calls were made"
+        );
     }
     for (work, from) in [(Work::Commits, QUICK), (Work::Everything, 1)] {
-        let survived = |nth: &u64| survives(work, *nth, action.clone());
+        let survived = |nth: &u64| survives(engine, work, *nth, action.clone());
         let fired = (from..).step_by(step_later).take_while(survived).count();
         assert!(fired > 0, "no call was made to fail in {work:?}");
     }
 }
 
-#[test]
-fn no_acknowledged_commit_is_lost_by_one_failing_call() {
-    survives_many(2, 47, Action::Errno(EIO));
+/// Whichever call fails, what was acknowledged stays.
+pub fn no_acknowledged_commit_is_lost_by_one_failing_call(engine: &dyn Engine) {
+    survives_many(engine, 2, 47, Action::Errno(EIO));
 }
 
-#[test]
-fn no_acknowledged_commit_is_lost_by_a_disk_that_fails_for_good() {
-    survives_many(7, 97, Action::ErrnoForever(EIO));
+/// The same if every later call fails, too.
+pub fn no_acknowledged_commit_is_lost_by_a_disk_that_fails_for_good(engine: &dyn Engine) {
+    survives_many(engine, 7, 97, Action::ErrnoForever(EIO));
 }
 
-#[test]
-fn no_acknowledged_commit_is_lost_by_a_full_disk() {
-    survives_many(7, 97, Action::ErrnoForever(ENOSPC));
+/// The same if there is no room from then on.
+pub fn no_acknowledged_commit_is_lost_by_a_full_disk(engine: &dyn Engine) {
+    survives_many(engine, 7, 97, Action::ErrnoForever(ENOSPC));
 }
 
-#[test]
-fn a_disk_that_is_really_full_is_told_and_lived_through() {
+/// A real disk that is full is told as such.
+pub fn a_disk_that_is_really_full_is_told_and_lived_through(engine: &dyn Engine) {
     let disk = match PowerDisk::new(16 << 20) {
         Ok(disk) => disk,
         Err(reason) => return eprintln!("skipped: {reason}"),
     };
     let path = disk.path().join("db");
-    let mut store = RocksStore::open(&path, SETTINGS, Create::New).unwrap();
+    let mut store = engine.open_small(&path, Create::New).unwrap();
     let mut chance = 7u64;
     let mut acknowledged = 0;
     let error = loop {
@@ -176,7 +162,7 @@ fn a_disk_that_is_really_full_is_told_and_lived_through() {
     assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, "DISK_FULL"), "{error}");
     drop(store);
     // Somebody makes room by taking away what is not ours; here there is nothing, so ask first.
-    match RocksStore::open(&path, SETTINGS, Create::Never) {
+    match engine.open_small(&path, Create::Never) {
         Ok(opened) => store = opened,
         Err(error) => {
             assert_eq!(error.code(), "DISK_FULL", "{error}");

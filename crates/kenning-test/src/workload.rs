@@ -1,5 +1,7 @@
 //! Commits whose every state is known: after the n-th, the store is equal to the n-th map.
 
+#![allow(clippy::unwrap_used, reason = "it is called from tests")]
+
 use std::collections::BTreeMap;
 
 use kenning_store::{Batch, Durability, Range, Result, Store, block_on};
@@ -7,7 +9,7 @@ use kenning_store::{Batch, Durability, Range, Result, Store, block_on};
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// A deterministic sequence of commits.
-pub(crate) struct Workload {
+pub struct Workload {
     seed: u64,
     /// The state after each commit that was tried; the first is empty.
     states: Vec<Map>,
@@ -16,12 +18,13 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The sequence of `seed`.
+    pub fn new(seed: u64) -> Self {
         Workload { seed: seed + 1, states: vec![Map::new()], durable: 0 }
     }
 
     /// How many commits were tried.
-    pub(crate) fn tried(&self) -> usize {
+    pub fn tried(&self) -> usize {
         self.states.len() - 1
     }
 
@@ -33,7 +36,7 @@ impl Workload {
     }
 
     /// Tries one commit, and believes the answer.
-    pub(crate) fn commit(&mut self, store: &dyn Store, durability: Durability) -> Result<()> {
+    pub fn commit(&mut self, store: &dyn Store, durability: Durability) -> Result<()> {
         self.attempt(store, durability)?;
         if durability == Durability::Strict {
             self.believe();
@@ -42,12 +45,12 @@ impl Workload {
     }
 
     /// Takes every commit so far for durable.
-    pub(crate) fn believe(&mut self) {
+    pub fn believe(&mut self) {
         self.durable = self.tried();
     }
 
     /// Tries one commit that touches several column families.
-    pub(crate) fn attempt(&mut self, store: &dyn Store, durability: Durability) -> Result<()> {
+    pub fn attempt(&mut self, store: &dyn Store, durability: Durability) -> Result<()> {
         let mut batch = Batch::new();
         let mut state = self.states.last().expect("there is the first").clone();
         let number = self.states.len() as u64;
@@ -70,13 +73,14 @@ impl Workload {
     }
 
     /// Makes every commit so far durable.
-    pub(crate) fn sync(&mut self, store: &dyn Store) -> Result<()> {
+    pub fn sync(&mut self, store: &dyn Store) -> Result<()> {
         block_on(store.commit(Batch::new(), Durability::Strict))?;
         self.believe();
         Ok(())
     }
 
-    pub(crate) fn commit_many(&mut self, store: &dyn Store, commits: usize) {
+    /// Tries many commits, now and then a strict one, and expects them to be made.
+    pub fn commit_many(&mut self, store: &dyn Store, commits: usize) {
         for number in 0..commits {
             let strict = number % 16 == 0;
             let durability = if strict { Durability::Strict } else { Durability::Relaxed };
@@ -86,7 +90,7 @@ impl Workload {
 
     /// Expects the state after some commit, no earlier than the last durable one, and goes on from
     /// there. Returns how many commits were lost.
-    pub(crate) fn check(&mut self, store: &dyn Store, when: &str) -> usize {
+    pub fn check(&mut self, store: &dyn Store, when: &str) -> usize {
         let found = everything(store);
         let candidates = self.durable..self.states.len();
         let Some(at) = candidates.clone().rev().find(|at| self.states[*at] == found) else {
@@ -100,12 +104,13 @@ impl Workload {
     }
 
     /// Expects the state after the last commit that was tried.
-    pub(crate) fn check_all(&self, store: &dyn Store) {
+    pub fn check_all(&self, store: &dyn Store) {
         assert!(everything(store) == self.states[self.tried()], "a commit is not there");
     }
 }
 
-pub(crate) fn everything(store: &dyn Store) -> Map {
+/// Every row of a store.
+pub fn everything(store: &dyn Store) -> Map {
     let snapshot = block_on(store.snapshot()).unwrap();
     let mut map = Map::new();
     let mut rest = Some(Range::all().forward());

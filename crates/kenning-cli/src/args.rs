@@ -50,7 +50,7 @@ pub(crate) enum Format {
 pub(crate) enum Verb {
     /// Create a database
     #[command(after_help = examples::INIT)]
-    Init,
+    Init(Init),
     /// Create, list, show, alter and drop tables
     #[command(subcommand)]
     Table(TableVerb),
@@ -108,6 +108,20 @@ pub(crate) enum Verb {
     /// Load a small made-up sample and show what can be done with it
     #[command(after_help = examples::DEMO)]
     Demo,
+}
+
+#[derive(Args)]
+pub(crate) struct Init {
+    /// What keeps a database that is made; one that is there keeps its own [default: rocksdb]
+    #[arg(long, env = "KENNING_ENGINE", value_enum, hide_env_values = true)]
+    pub(crate) engine: Option<Engine>,
+}
+
+/// The engines of databases on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    Rocksdb,
+    Fjall,
 }
 
 #[derive(Subcommand)]

@@ -18,7 +18,8 @@ Start with:
 'kenning help VERB' shows an example for each verb. Exit codes: 0 done, 1 nothing found,
 2 the request is wrong, 3 the database cannot answer or is damaged.";
 
-pub(crate) const INIT: &str = "Example:\n  kenning --db notes.db init";
+pub(crate) const INIT: &str =
+    "Examples:\n  kenning --db notes.db init\n  kenning --db other.db init --engine fjall";
 
 pub(crate) const TABLE_CREATE: &str = example!(
     "echo '{\"required\": [\"title\"]}' | kenning --db demo.db table create books --schema -"

@@ -10,9 +10,9 @@ mod writing; // put, update, delete
 use std::io::{self, BufWriter};
 
 use kenning::blocking::{Database, View, open_with};
-use kenning::{At, Create, Options, Result};
+use kenning::{At, Create, Engine, Options, Result};
 
-use crate::args::{Arguments, TableVerb, TenantVerb, Verb};
+use crate::args::{self, Arguments, TableVerb, TenantVerb, Verb};
 use crate::exit::Outcome;
 use crate::output::Output;
 use crate::{demo, raw};
@@ -26,7 +26,8 @@ const FORGOTTEN: &str = "memory:";
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     let globals = &arguments.globals;
     let create = creation(&arguments.verb);
-    let options = Options { create, tenant: globals.tenant.clone(), ..Options::default() };
+    let engine = engine(&arguments.verb);
+    let options = Options { create, tenant: globals.tenant.clone(), engine, ..Options::default() };
     let database = open_with(url(arguments), options)?;
     let stdout = io::stdout();
     let columns_max = raw::terminal_columns(&stdout);
@@ -48,7 +49,7 @@ fn url(arguments: &Arguments) -> &str {
 /// Whether the verb makes a database that is missing.
 fn creation(verb: &Verb) -> Create {
     match verb {
-        Verb::Init | Verb::Put(_) | Verb::Demo => Create::IfMissing,
+        Verb::Init(_) | Verb::Put(_) | Verb::Demo => Create::IfMissing,
         Verb::Table(_)
         | Verb::Tenant(_)
         | Verb::Update(_)
@@ -69,6 +70,16 @@ fn creation(verb: &Verb) -> Create {
     }
 }
 
+/// What keeps a database that the verb makes.
+fn engine(verb: &Verb) -> Engine {
+    let Verb::Init(init) = verb else { return Engine::default() };
+    match init.engine {
+        None => Engine::default(),
+        Some(args::Engine::Rocksdb) => Engine::Rocksdb,
+        Some(args::Engine::Fjall) => Engine::Fjall,
+    }
+}
+
 /// Does one verb on an open database.
 pub(crate) fn verb(
     database: &Database,
@@ -76,7 +87,7 @@ pub(crate) fn verb(
     output: &mut Output<'_>,
 ) -> Result<Outcome> {
     match &arguments.verb {
-        Verb::Init => tables::init(database, url(arguments), output),
+        Verb::Init(_) => tables::init(database, url(arguments), output),
         Verb::Demo => demo::run(database, &arguments.globals, output),
         Verb::Table(TableVerb::Create { name, schema }) => {
             tables::create(database, name, schema.as_deref(), output)

@@ -21,6 +21,9 @@
 //! # }
 //! ```
 //!
+//! What is on disk is kept by an [`Engine`], RocksDB or fjall: the features `rocks` (on by default)
+//! and `fjall` say which are built in.
+//!
 //! The facade opens a database by URL and hands in what is below; it has no logic of its own. Every
 //! verb is async here and plain in [`blocking`]. A local engine answers at once, so both cost the
 //! same, and no particular runtime is needed.
@@ -33,10 +36,13 @@ pub use kenning_engine::{At, IndexState, Isolation, Link, LogRow, Past, Settings
 pub use kenning_engine::{Bug, Building, Change, Committed, Progress, Pruned, Violation};
 pub use kenning_engine::{Database, Encoded, Explain, Follower};
 pub use kenning_engine::{TableInfo, Transaction, TransactionId, View, Walk, WalkDirection};
+#[cfg(feature = "fjall")]
+pub use kenning_fjall::Settings as FjallSettings;
 pub use kenning_index::{Filter, Test};
 pub use kenning_record::{Draft, Id, Json, Record, Version, format_instant, parse_instant};
+#[cfg(feature = "rocks")]
 pub use kenning_rocks::Settings as RocksSettings;
 pub use kenning_store::{Create, Durability, Error, ErrorKind, Finding, Result, World};
-pub use open::{Options, open, open_with};
+pub use open::{Engine, Options, open, open_with};
 pub use serde_json::json;
 pub use world::SystemWorld;

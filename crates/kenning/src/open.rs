@@ -4,13 +4,42 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kenning_engine::{Database, Settings};
-use kenning_rocks::RocksStore;
-use kenning_store::{Create, Error, Memory, Result, Store, World};
+use kenning_store::{Create, Error, Folder, Memory, Result, Store, World};
 
-use crate::{RocksSettings, SystemWorld};
+use crate::SystemWorld;
 
 /// The tenant of who names none.
 const TENANT: &str = "default";
+
+/// What keeps a database on disk. A database keeps the engine with which it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// RocksDB, with the feature `rocks`.
+    Rocksdb,
+    /// fjall, with the feature `fjall`.
+    Fjall,
+}
+
+impl Engine {
+    /// The name in a database folder.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Engine::Rocksdb => "rocksdb",
+            Engine::Fjall => "fjall",
+        }
+    }
+}
+
+impl Default for Engine {
+    /// RocksDB, unless only fjall is built in.
+    fn default() -> Self {
+        if cfg!(all(feature = "fjall", not(feature = "rocks"))) {
+            Engine::Fjall
+        } else {
+            Engine::Rocksdb
+        }
+    }
+}
 
 /// How to open a database.
 #[derive(Clone, Default)]
@@ -21,8 +50,14 @@ pub struct Options {
     pub tenant: Option<String>,
     /// Settings of the engine.
     pub settings: Settings,
-    /// Settings of the store on disk.
-    pub rocks: RocksSettings,
+    /// The engine of a database that is made. One that is there says itself which it has.
+    pub engine: Engine,
+    /// Settings of RocksDB.
+    #[cfg(feature = "rocks")]
+    pub rocks: crate::RocksSettings,
+    /// Settings of fjall.
+    #[cfg(feature = "fjall")]
+    pub fjall: crate::FjallSettings,
     /// Time, chance and threads; the system's own if none is given.
     pub world: Option<Arc<dyn World>>,
 }
@@ -46,13 +81,27 @@ pub async fn open(url: &str) -> Result<Database> {
 
 /// Opens a database.
 pub async fn open_with(url: &str, options: Options) -> Result<Database> {
-    let world = options.world.unwrap_or_else(|| Arc::new(SystemWorld::new()));
     let store: Arc<dyn Store> = match url {
         "memory:" | ":memory:" => Arc::new(Memory::new()),
-        _ => RocksStore::open(folder(url)?, options.rocks, options.create)?,
+        _ => open_folder(folder(url)?, &options)?,
     };
+    let world = options.world.unwrap_or_else(|| Arc::new(SystemWorld::new()));
     let tenant = options.tenant.as_deref().unwrap_or(TENANT);
     Database::open(store, world, options.settings, tenant).await
+}
+
+fn open_folder(path: &Path, options: &Options) -> Result<Arc<dyn Store>> {
+    let there = Folder::engine_of(path)?;
+    match there.as_deref().unwrap_or(options.engine.name()) {
+        #[cfg(feature = "rocks")]
+        "rocksdb" => Ok(kenning_rocks::RocksStore::open(path, options.rocks, options.create)?),
+        #[cfg(feature = "fjall")]
+        "fjall" => Ok(kenning_fjall::FjallStore::open(path, options.fjall, options.create)?),
+        name => {
+            let message = format!("this build has no engine '{name}' for {}", path.display());
+            Err(Error::invalid("ENGINE_UNKNOWN", message))
+        }
+    }
 }
 
 fn folder(url: &str) -> Result<&Path> {

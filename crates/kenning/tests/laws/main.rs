@@ -1,4 +1,4 @@
-//! What holds whatever the data: each law on the memory engine and on disk.
+//! What holds whatever the data: each law on every engine.
 
 #[path = "../model/chance.rs"]
 #[allow(dead_code, reason = "the laws need less chance than the model")]
@@ -7,7 +7,7 @@ mod laws; // the laws
 #[path = "../model/place.rs"]
 mod place; // where the database of a test is
 
-use kenning::Options;
+use kenning::{Engine, Options};
 use kenning_store::block_on;
 
 use place::Place;
@@ -24,8 +24,15 @@ macro_rules! hold {
                 }
 
                 #[test]
-                fn on_disk() {
-                    super::disk(|place, options| {
+                fn on_rocksdb() {
+                    super::disk(super::Engine::Rocksdb, |place, options| {
+                        super::block_on(super::laws::$law(place, options))
+                    });
+                }
+
+                #[test]
+                fn on_fjall() {
+                    super::disk(super::Engine::Fjall, |place, options| {
                         super::block_on(super::laws::$law(place, options))
                     });
                 }
@@ -54,8 +61,9 @@ fn memory(law: impl Fn(&Place, &Options) -> chance::Check) {
     law(&Place::Memory, &Options::default()).expect("the law holds in memory");
 }
 
-fn disk(law: impl Fn(&Place, &Options) -> chance::Check) {
+fn disk(engine: Engine, law: impl Fn(&Place, &Options) -> chance::Check) {
     let folder = tempfile::tempdir().expect("a test machine has a temporary folder");
     let place = Place::Folder(folder.path().join("db"));
-    law(&place, &Options::default()).expect("the law holds on disk");
+    let options = Options { engine, ..Options::default() };
+    law(&place, &options).expect("the law holds on disk");
 }

@@ -11,21 +11,23 @@ mod place; // where the database is
 mod plain; // the plain model
 mod run; // random steps
 
-use kenning::Options;
+use kenning::{Engine, Options};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use place::Place;
 
-fn check(cases: u32, steps: usize, place: impl Fn() -> (Place, Option<tempfile::TempDir>)) {
+const STEPS_MAX: usize = 80;
+
+fn check(cases: u32, engine: Engine, place: impl Fn() -> (Place, Option<tempfile::TempDir>)) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let seeds = vec(any::<u64>().no_shrink(), 1..steps);
+    let seeds = vec(any::<u64>().no_shrink(), 1..STEPS_MAX);
     // The same cases in every run; the torture tries others.
     let chance = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let outcome = TestRunner::new_with_rng(config, chance).run(&seeds, |seeds| {
         let (place, _folder) = place();
-        let options = Options::default();
+        let options = Options { engine, ..Options::default() };
         let run = run::run(&place, &options, &seeds);
         kenning_store::block_on(run).map_err(|failure| TestCaseError::fail(failure.0))
     });
@@ -38,13 +40,22 @@ fn check(cases: u32, steps: usize, place: impl Fn() -> (Place, Option<tempfile::
 
 #[test]
 fn the_memory_engine_does_what_the_model_does() {
-    check(300, 80, || (Place::Memory, None));
+    check(300, Engine::default(), || (Place::Memory, None));
 }
 
-#[test]
-fn the_disk_engine_does_what_the_model_does() {
-    check(12, 80, || {
+fn check_on_disk(engine: Engine) {
+    check(12, engine, || {
         let folder = tempfile::tempdir().expect("a test machine has a temporary folder");
         (Place::Folder(folder.path().join("db")), Some(folder))
     });
+}
+
+#[test]
+fn rocksdb_does_what_the_model_does() {
+    check_on_disk(Engine::Rocksdb);
+}
+
+#[test]
+fn fjall_does_what_the_model_does() {
+    check_on_disk(Engine::Fjall);
 }

@@ -2,7 +2,19 @@
 
 use std::path::PathBuf;
 
-use kenning::{Database, Options};
+use kenning::{Database, Engine, Options};
+
+/// The options of a test, with the engine that the environment names.
+#[allow(dead_code, reason = "only the torture asks the environment; the others try every engine")]
+pub(crate) fn options() -> Options {
+    let engine = match std::env::var_os("KENNING_ENGINE") {
+        None => Engine::default(),
+        Some(name) if name == Engine::Rocksdb.name() => Engine::Rocksdb,
+        Some(name) if name == Engine::Fjall.name() => Engine::Fjall,
+        Some(name) => panic!("there is no engine {}", name.display()),
+    };
+    Options { engine, ..Options::default() }
+}
 
 /// In memory, or in a folder where it can be opened again.
 #[derive(Clone, Debug)]

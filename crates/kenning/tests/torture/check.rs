@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use kenning::{At, Change, Database, Id, LogRow, Options, TransactionId};
+use kenning::{At, Change, Database, Id, LogRow, TransactionId};
 use kenning_store::block_on;
 
 use crate::chance::{Chance, Check, Failure, ensure};
@@ -20,7 +20,7 @@ use crate::plain::{Ends, Op, Plain, State, Who};
 pub(crate) fn check(path: &Path, ledger: &Ledger, chance: &mut Chance) -> Check {
     block_on(async {
         let url = path.display().to_string();
-        let db = match kenning::open_with(&url, Options::default()).await {
+        let db = match kenning::open_with(&url, crate::place::options()).await {
             Ok(db) => db,
             Err(error) => return Err(Failure(format!("it does not open again: {error}"))),
         };

@@ -30,7 +30,7 @@ pub(crate) fn judge(settings: Settings, on_disk: bool, scale: Scale) -> Check<Ju
         true => folder.path().join("db").display().to_string(),
         false => "memory:".to_owned(),
     };
-    let options = Options { settings, ..Options::default() };
+    let options = Options { settings, ..crate::place::options() };
     let db = block_on(kenning::open_with(&url, options))?;
     let history = record(&db, scale)?;
     let landed = history.deeds.iter().filter(|deed| deed.version.is_some()).count();

@@ -2,7 +2,6 @@
 //!
 //! The test `model` does the same and shrinks what it finds; here there is time for more.
 
-use kenning::Options;
 use kenning_store::block_on;
 
 use crate::chance::{Chance, Failure};
@@ -23,7 +22,7 @@ pub(crate) fn run(torture: &Torture) -> Result<Ended, Failure> {
             0 => Place::Folder(folder.path().join("db")),
             _ => Place::Memory,
         };
-        block_on(run::run(&place, &Options::default(), &steps))
+        block_on(run::run(&place, &crate::place::options(), &steps))
             .map_err(|failure| failure.at(format!("run {n}")))?;
     }
     Ok(Ended::Passed(format!("{runs} runs of {STEPS} steps, every answer as expected")))

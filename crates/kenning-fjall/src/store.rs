@@ -218,10 +218,9 @@ impl Tables {
 
     /// A thread that failed says only that it did. Whether the disk is full can be tried.
     fn committing_failed(&self, error: fjall::Error) -> Error {
-        let error = match error {
-            fjall::Error::Poisoned => self.probe().err().map_or(error, fjall::Error::Io),
-            error => error,
-        };
+        let is_silent = matches!(error, fjall::Error::Poisoned);
+        let found = if is_silent { self.probe().err() } else { None };
+        let error = found.map_or(error, fjall::Error::Io);
         store_error("committing", error)
     }
 

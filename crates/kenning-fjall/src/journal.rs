@@ -11,7 +11,8 @@
 //! | end | 3, XXH3 of the writes `u64`, `FJL\x03` |
 //!
 //! The head of a write is type `u8`, compression `u8`, keyspace `u64`, length of the key `u16`, of
-//! the value `u32`, of the value as it is stored `u32`. Integers are little-endian. The sum does not cover the start; its numbers must fit the rest.
+//! the value `u32`, of the value as it is stored `u32`. Integers are little-endian. The sum does
+//! not cover the start; its numbers must fit the rest.
 //!
 //! fjall ends a file at the first byte that is no entry, in older files too, and goes on with the
 //! next: then a batch in the middle is missing. And it refuses to open if an entry can be read but

@@ -3,13 +3,13 @@
 use kenning_index::Arc as LinkArc;
 use kenning_record::{Body, Draft, End, Id, Json, Path, Record, RecordRef, Schema, encode_record};
 use kenning_record::{entry, keys, normalize};
-use kenning_store::{Bytes, Error, Range, Result};
+use kenning_store::{Bytes, Error, ErrorKind, Range, Result};
 
 use crate::committer::frame;
 use crate::staging::PENDING;
 use crate::table::{Table, number};
 use crate::tenant::LINKS;
-use crate::transaction::Transaction;
+use crate::transaction::{TOO_LARGE, Transaction};
 
 /// What is said about a link.
 #[derive(Clone, Debug)]
@@ -112,6 +112,27 @@ impl Transaction {
             self.half_done = was_half_done;
         }
         Ok(ids)
+    }
+
+    /// Stores several records, each for itself. One that is refused leaves nothing behind, and its
+    /// answer says why; an error that is not about one record is the error of them all, and then
+    /// the transaction is of no more use.
+    pub async fn put_each(
+        &mut self,
+        table: &str,
+        drafts: impl IntoIterator<Item = &mut Draft>,
+    ) -> Result<Vec<Result<Id>>> {
+        let table = self.table_named(table).await?;
+        table.check_writable()?;
+        let mut answers = Vec::new();
+        for draft in drafts {
+            let stored = self.store_in(&table, draft, Present::Replace).await;
+            match stored {
+                Err(error) if !is_about_one(&error) => return Err(error),
+                stored => answers.push(stored.map(|stored| stored.id)),
+            }
+        }
+        Ok(answers)
     }
 
     /// Changes a record by a JSON merge patch: members are replaced, null removes.
@@ -411,6 +432,17 @@ impl Transaction {
             None => self.births(end).await? + 1,
         };
         Ok((end, birth))
+    }
+}
+
+/// Whether an error is about the record that was to be stored, and nothing of it is staged.
+fn is_about_one(error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::Invalid | ErrorKind::Denied => true,
+        ErrorKind::Exhausted => error.code() != TOO_LARGE,
+        ErrorKind::Conflict | ErrorKind::Unavailable | ErrorKind::Corrupt | ErrorKind::Closed => {
+            false
+        }
     }
 }
 

@@ -262,6 +262,11 @@ impl Database {
         self.view()?.as_of(at).await
     }
 
+    /// Time, chance and threads, as it was opened with.
+    pub fn world(&self) -> Arc<dyn World> {
+        Arc::clone(&self.handle.shared.world)
+    }
+
     /// The last version.
     pub fn version(&self) -> Version {
         self.handle.shared.version()

@@ -17,6 +17,7 @@ mod database; // the handle of a user
 mod find; // records by property values
 mod history; // what a record was
 mod log; // the numbered list of changes, and who follows it
+mod mark; // how far work in pieces has come
 mod past; // a snapshot as of an earlier version
 mod planted; // bugs that the tests must catch
 mod prune; // trimming the past
@@ -46,6 +47,7 @@ pub use database::Database;
 pub use find::Explain;
 pub use history::Past;
 pub use log::{Change, Follower, LogRow, TransactionId};
+pub use mark::Mark;
 pub use planted::Bug;
 pub use prune::Pruned;
 pub use settings::{Isolation, Settings};

@@ -1,6 +1,6 @@
 //! What the handles and threads of one open database share.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     wakers: Mutex<HashMap<u64, Waker>>,
     pub(crate) sweep: Signal,
     pub(crate) build: Signal,
+    /// The keys of the marks that somebody moves.
+    pub(crate) marks: Mutex<BTreeSet<Vec<u8>>>,
 }
 
 /// How often each thing happened.
@@ -126,6 +128,7 @@ impl Shared {
             wakers: Mutex::default(),
             sweep: Signal::default(),
             build: Signal::default(),
+            marks: Mutex::default(),
         }
     }
 

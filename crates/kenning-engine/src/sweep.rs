@@ -110,6 +110,10 @@ async fn drop_records(transaction: &mut Transaction, table: &Table, note: &[u8])
     }
     let more = page.rest.is_some();
     if !more {
+        let marks = Range::prefix(keys::marks(table.tenant, table.number));
+        for row in transaction.rows(marks).await? {
+            transaction.beside.delete(&row.key);
+        }
         transaction.beside.delete(note);
     }
     Ok(more)

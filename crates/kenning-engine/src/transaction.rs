@@ -21,6 +21,9 @@ use crate::window::Reads;
 /// Bytes that one transaction may stage, history and log included.
 const TRANSACTION_BYTES_MAX: usize = limits::BATCH_BYTES_MAX - (8 << 20);
 
+/// The code of a transaction that has too much.
+pub(crate) const TOO_LARGE: &str = "TRANSACTION_TOO_LARGE";
+
 /// Changes that land together or not at all.
 ///
 /// It is a [`View`] of the database as it was when it began, with its own changes on top. Dropping
@@ -314,7 +317,7 @@ pub(crate) async fn submit(
 
 fn too_large(bytes: usize) -> Error {
     Error::exhausted(
-        "TRANSACTION_TOO_LARGE",
+        TOO_LARGE,
         format!("the transaction has {bytes} bytes, the most is {TRANSACTION_BYTES_MAX}"),
     )
 }

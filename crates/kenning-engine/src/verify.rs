@@ -25,6 +25,10 @@ const FINDINGS_MAX: usize = 100;
 /// The spaces whose entries follow from records.
 const INDEXES: [Space; 3] = [Space::Names, Space::Fields, Space::Links];
 
+/// The spaces of which nothing but the checksums can be checked.
+const CHECKED: [Space; 6] =
+    [Space::Meta, Space::Clock, Space::Outcomes, Space::Watermarks, Space::Marks, Space::Births];
+
 /// Verifies every tenant, now or as of a version.
 pub(crate) async fn verify(handle: &Handle, at: Option<Version>) -> Result<Vec<Finding>> {
     let root = View::now(handle, &Tenant::new(ROOT, ""))?;
@@ -67,7 +71,7 @@ impl Report {
         self.findings.len() >= FINDINGS_MAX
     }
 
-    /// What belongs to no tenant: the head, the clock, outcomes, watermarks; and all of history.
+    /// What belongs to no tenant: the head, clock, outcomes, watermarks, marks; and all history.
     async fn whole(&mut self, view: &View) -> Result<()> {
         let head = view.source.get(&keys::meta("head")).await?;
         match head.map(|bytes| Head::decode(&bytes)).transpose() {
@@ -79,8 +83,7 @@ impl Report {
             Ok(None) => self.add("HEAD_DAMAGED", "there is no head".into()),
             Err(error) => self.add(error.code(), error.to_string()),
         }
-        for space in [Space::Meta, Space::Clock, Space::Outcomes, Space::Watermarks, Space::Births]
-        {
+        for space in CHECKED {
             each(view, Range::prefix([space.byte()]), |row| {
                 if let Err(error) = entry::check(&row.value) {
                     self.add(error.code(), format!("{} in {}", error.message(), space.name()));

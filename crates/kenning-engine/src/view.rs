@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use kenning_record::{Id, Json, Record, RecordRef, TableNo, Version, entry, keys, normalize};
-use kenning_record::{check_table_name, suggest};
+use kenning_record::{Id, Json, Record, RecordRef, TableNo, ValueRef, Version, entry, keys};
+use kenning_record::{check_table_name, normalize, suggest};
 use kenning_store::{Bytes, Error, Range, Result, Row, Snapshot};
 
 use crate::Bug;
@@ -47,6 +47,18 @@ pub struct Encoded {
 }
 
 impl Encoded {
+    /// A row of the space of records.
+    fn read(table: Label, row: Row) -> Result<Self> {
+        let (_, _, id) = keys::record_split(&row.key)?;
+        entry::check(&row.value)?;
+        Ok(Encoded { id, table, bytes: row.value })
+    }
+
+    /// What it says, read as far as it is asked for.
+    pub fn properties(&self) -> Result<ValueRef<'_>> {
+        RecordRef::new(entry::split(&self.bytes)?.1)?.properties()
+    }
+
     /// The whole record, decoded.
     pub fn record(&self) -> Result<Record> {
         let (version, payload) = entry::split(&self.bytes)?;
@@ -191,6 +203,32 @@ impl View {
             next = page.rest.filter(|_| records.len() < limit);
         }
         Ok(records)
+    }
+
+    /// Some records as they are stored, in the order of their ids, from behind `after`: as many as
+    /// one page has, so that large ones are few. None only where none is left.
+    pub async fn page(
+        &self,
+        table: &str,
+        after: Option<Id>,
+        rows_max: usize,
+    ) -> Result<Vec<Encoded>> {
+        let table = self.table_named(table).await?;
+        let mut range = Range::prefix(keys::records(self.tenant.number, table.number));
+        if let Some(after) = after {
+            range.from =
+                [&keys::record(self.tenant.number, table.number, &after)[..], &[0]].concat();
+        }
+        let mut next = Some(range.forward().rows(rows_max));
+        while let Some(scan) = next {
+            let page = self.source.page(&scan).await?;
+            if !page.rows.is_empty() {
+                let encoded = page.rows.into_iter().map(|row| Encoded::read(table.label, row));
+                return encoded.collect();
+            }
+            next = page.rest;
+        }
+        Ok(Vec::new())
     }
 
     /// Every table that a user sees, by name.

@@ -125,6 +125,21 @@ pub fn watermark_split(key: &[u8]) -> Result<(TenantNo, String)> {
     reader.end().map(|()| parts)
 }
 
+/// How far the work `id` on a table has come.
+pub fn mark(tenant: TenantNo, table: TableNo, id: &Id) -> Vec<u8> {
+    Key::new(Space::Marks).u32(tenant).u32(table).id(id.as_bytes()).into_bytes()
+}
+
+/// What all marks of a table begin with.
+pub fn marks(tenant: TenantNo, table: TableNo) -> Vec<u8> {
+    Key::new(Space::Marks).u32(tenant).u32(table).into_bytes()
+}
+
+/// Tenant, table and id in a key made by `mark`.
+pub fn mark_split(key: &[u8]) -> Result<(TenantNo, TableNo, Id)> {
+    id_split(Space::Marks, key)
+}
+
 /// The key of a record. It is made often, and allocates nothing.
 pub type RecordKey = [u8; RECORD_KEY_BYTES];
 

@@ -12,6 +12,8 @@ pub enum Space {
     Outcomes = 0x03,
     /// How far each follower of the log has come.
     Watermarks = 0x04,
+    /// How far work that comes in pieces has come.
+    Marks = 0x05,
     /// Records by id.
     Records = 0x10,
     /// How often an id has been born.
@@ -30,11 +32,12 @@ pub enum Space {
 
 impl Space {
     /// Every space, in order of its byte.
-    pub const ALL: [Space; 11] = [
+    pub const ALL: [Space; 12] = [
         Space::Meta,
         Space::Clock,
         Space::Outcomes,
         Space::Watermarks,
+        Space::Marks,
         Space::Records,
         Space::Births,
         Space::Names,
@@ -56,6 +59,7 @@ impl Space {
             Space::Clock => "clock",
             Space::Outcomes => "outcomes",
             Space::Watermarks => "watermarks",
+            Space::Marks => "marks",
             Space::Records => "records",
             Space::Births => "births",
             Space::Names => "names",
@@ -75,6 +79,7 @@ impl Space {
             | Space::Clock
             | Space::Outcomes
             | Space::Watermarks
+            | Space::Marks
             | Space::History
             | Space::Log => false,
         }

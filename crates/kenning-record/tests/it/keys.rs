@@ -28,6 +28,7 @@ fn the_bytes_of_keys_are_pinned() {
     check(keys::clock(258), &["02", "0000000000000102"]);
     check(keys::outcome(7, &ID.0), &["03", "00000007", &id]);
     check(keys::watermark(2, "sync"), &["04", "00000002", "73796e63", "0001"]);
+    check(keys::mark(2, 3, &ID), &["05", "00000002", "00000003", &id]);
     check(keys::record(2, 3, &ID).to_vec(), &["10", "00000002", "00000003", &id]);
     check(keys::birth(2, 3, &ID), &["11", "00000002", "00000003", &id]);
     check(keys::name_key(2, "ada", 3), &["12", "00000002", "616461", "0001", "00000003", "00"]);
@@ -50,6 +51,7 @@ fn a_key_begins_with_its_prefixes() {
     };
     check(keys::watermark(2, "x"), &[keys::watermarks(2)]);
     check(keys::sweep(2, 3, None), &[keys::sweeps()]);
+    check(keys::mark(2, 3, &ID), &[keys::marks(2, 3)]);
     check(keys::record(2, 3, &ID).to_vec(), &[keys::records(2, 3)]);
     check(keys::birth(2, 3, &ID), &[keys::births(2, 3)]);
     let names = [
@@ -77,6 +79,7 @@ fn a_key_begins_with_its_prefixes() {
 #[test]
 fn a_key_reads_back_as_it_was_written() -> Result<()> {
     assert_eq!(keys::meta_split(&keys::meta("head"))?, "head");
+    assert_eq!(keys::mark_split(&keys::mark(2, 3, &ID))?, (2, 3, ID));
     assert_eq!(keys::sweep_split(&keys::sweep(2, 3, Some(&ID)))?, (2, 3, Some(ID)));
     assert_eq!(keys::sweep_split(&keys::sweep(2, 3, None))?, (2, 3, None));
     assert_eq!(keys::clock_split(&keys::clock(258))?, 258);

@@ -11,12 +11,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kenning-engine", &["kenning-index", "kenning-record", "kenning-store"]),
     ("kenning-fjall", &["kenning-store"]),
     ("kenning-rocks", &["kenning-store"]),
+    ("kenning-ingest", &["kenning-engine", "kenning-record", "kenning-store"]),
     (
         "kenning",
         &[
             "kenning-engine",
             "kenning-fjall",
             "kenning-index",
+            "kenning-ingest",
             "kenning-record",
             "kenning-rocks",
             "kenning-store",

@@ -60,6 +60,12 @@ pub(crate) enum Verb {
     /// Store a record; one with the same key is replaced
     #[command(after_help = examples::PUT)]
     Put(Put),
+    /// Store the records of a file; cut off and run again, it goes on
+    #[command(after_help = examples::IMPORT)]
+    Import(Import),
+    /// Write the records of a table to a file
+    #[command(after_help = examples::EXPORT)]
+    Export(Export),
     /// Change some properties of a record (JSON merge patch)
     #[command(after_help = examples::UPDATE)]
     Update(Update),
@@ -226,6 +232,71 @@ pub(crate) struct Validity {
     /// When it no longer holds
     #[arg(long, value_name = "INSTANT")]
     pub(crate) valid_until: Option<String>,
+}
+
+/// What a file is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FileFormat {
+    Jsonl,
+    Csv,
+    Tsv,
+}
+
+#[derive(Args)]
+pub(crate) struct FileShape {
+    /// What the file is made of [default: as its name ends]
+    #[arg(long = "as", value_enum, value_name = "FORMAT")]
+    pub(crate) file_format: Option<FileFormat>,
+    /// What is between two fields of csv
+    #[arg(long, value_name = "CHARACTER")]
+    pub(crate) delimiter: Option<String>,
+    /// Each line of jsonl is a whole record: id, key, aliases, validity, properties
+    #[arg(long)]
+    pub(crate) full: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Import {
+    /// The table
+    pub(crate) table: String,
+    /// A file of jsonl, csv or tsv; - for standard input, which can't be gone on with
+    pub(crate) file: String,
+    #[command(flatten)]
+    pub(crate) shape: FileShape,
+    /// The property that names a record, if the schema of the table has none
+    #[arg(long, value_name = "PROPERTY")]
+    pub(crate) key: Option<String>,
+    /// What columns of csv hold: boolean, integer, number, json or text
+    #[arg(long, value_name = "NAME=TYPE,...", value_delimiter = ',')]
+    pub(crate) types: Vec<String>,
+    /// Show what columns of csv would be read as, and import nothing
+    #[arg(long)]
+    pub(crate) show_types: bool,
+    /// Write bad lines to this file, one JSON object each, instead of to standard error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) errors: Option<String>,
+    /// Stop after so many bad lines [default: never]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_errors: Option<u64>,
+    /// Import a file that was imported before, all of it
+    #[arg(long)]
+    pub(crate) again: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Export {
+    /// The table
+    pub(crate) table: String,
+    /// A file that is there once it is whole; - for standard output
+    pub(crate) file: String,
+    #[command(flatten)]
+    pub(crate) shape: FileShape,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Export the past: a version, or an instant such as 2026-11-20T08:30:00Z
+    #[arg(long, value_name = "VERSION-or-INSTANT")]
+    pub(crate) as_of: Option<String>,
 }
 
 #[derive(Args)]

@@ -40,6 +40,18 @@ pub(crate) const PUT: &str = example!(
   kenning --db demo.db put entities --alias flood '{\"name\": \"The tide\"}'
   printf '{\"name\": \"a\"}\\n{\"name\": \"b\"}\\n' | kenning --db demo.db put entities -"
 );
+pub(crate) const IMPORT: &str = example!(
+    "printf '{\"name\": \"ida\", \"full_name\": \"Ida Berg\"}\\n' > new.jsonl
+  kenning --db demo.db import people new.jsonl
+  printf 'name,born\\nada,1815\\ngrace,1906\\n' | \
+kenning --db demo.db import entities - --as csv --types born=text
+
+It ends with 0, with 2 if lines were bad, with 130 if it was interrupted."
+);
+pub(crate) const EXPORT: &str = example!(
+    "kenning --db demo.db export people people.csv --replace
+  kenning --db demo.db export people - --as jsonl"
+);
 pub(crate) const UPDATE: &str =
     example!("kenning --db demo.db update people noor '{\"role\": \"keeper emerita\"}'");
 pub(crate) const GET: &str = example!(

@@ -12,6 +12,9 @@ use kenning::{Error, ErrorKind, Json, Result};
 use crate::args::{Format, Usage};
 use crate::output::{PIPE_CLOSED, json_line};
 
+/// The exit code of what a signal ends: 128 and the number of SIGINT.
+const INTERRUPTED: u8 = 130;
+
 /// How a verb ends when nothing fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -21,6 +24,10 @@ pub(crate) enum Outcome {
     Nothing,
     /// `verify` found damage.
     Damaged,
+    /// It is done but for what was bad, which was told.
+    Partly,
+    /// Whoever started it broke it off.
+    Interrupted,
 }
 
 impl Outcome {
@@ -42,6 +49,8 @@ pub(crate) fn of(format: Format, result: Result<Outcome>) -> ExitCode {
             ExitCode::from(1)
         }
         Ok(Outcome::Damaged) => ExitCode::from(3),
+        Ok(Outcome::Partly) => ExitCode::from(2),
+        Ok(Outcome::Interrupted) => ExitCode::from(INTERRUPTED),
         // Whoever reads has seen enough, as in `kenning log | head`.
         Err(error) if error.code() == PIPE_CLOSED => ExitCode::SUCCESS,
         Err(error) => {

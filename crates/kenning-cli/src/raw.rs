@@ -1,10 +1,12 @@
-//! How wide the terminal is. The standard library does not say.
+//! How wide the terminal is, and whether somebody pressed Ctrl-C. The standard library does not
+//! say.
 
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_ulong};
 use std::io::{IsTerminal, Stdout};
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 #[cfg(target_os = "linux")]
 const TIOCGWINSZ: c_ulong = 0x5413;
@@ -23,6 +25,32 @@ struct Winsize {
 
 unsafe extern "C" {
     fn ioctl(file: c_int, request: c_ulong, ...) -> c_int;
+    fn signal(number: c_int, action: usize) -> usize;
+}
+
+const SIGINT: c_int = 2;
+/// What a signal does when nobody asked for anything else.
+const SIG_DFL: usize = 0;
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn interrupt(_: c_int) {
+    INTERRUPTED.store(true, Relaxed);
+    // SAFETY: `signal` may be called in a handler, and changes nothing but what the next SIGINT
+    // does: it ends the process.
+    unsafe { signal(SIGINT, SIG_DFL) };
+}
+
+/// From now on the first Ctrl-C is noted, and the second ends the process.
+pub(crate) fn note_interrupts() {
+    // SAFETY: the handler stores to an atomic and calls `signal`; both are allowed in a handler,
+    // and it lives as long as the program.
+    unsafe { signal(SIGINT, interrupt as *const () as usize) };
+}
+
+/// Whether there was a Ctrl-C since `note_interrupts`.
+pub(crate) fn interrupted() -> bool {
+    INTERRUPTED.load(Relaxed)
 }
 
 /// The columns of the terminal behind `stdout`; `None` if there is no terminal.

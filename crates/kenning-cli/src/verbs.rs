@@ -1,5 +1,6 @@
 //! One function a verb: it reads the words, asks the facade, and writes the answer.
 
+mod bulk; // import, export
 mod links; // link, unlink, neighbors, traverse
 mod operations; // verify, stats, log, compact
 mod reading; // get, lookup, history
@@ -50,8 +51,11 @@ fn url(arguments: &Arguments) -> &str {
 fn creation(verb: &Verb) -> Create {
     match verb {
         Verb::Init(_) | Verb::Put(_) | Verb::Demo => Create::IfMissing,
+        Verb::Import(import) if !import.show_types => Create::IfMissing,
         Verb::Table(_)
         | Verb::Tenant(_)
+        | Verb::Import(_)
+        | Verb::Export(_)
         | Verb::Update(_)
         | Verb::Get(_)
         | Verb::Delete(_)
@@ -101,6 +105,8 @@ pub(crate) fn verb(
         Verb::Tenant(TenantVerb::Create { name }) => tables::create_tenant(database, name, output),
         Verb::Tenant(TenantVerb::List) => tables::list_tenants(database, output),
         Verb::Put(put) => writing::put(database, put, output),
+        Verb::Import(import) => bulk::import(database, import, output),
+        Verb::Export(export) => bulk::export(database, export, output),
         Verb::Update(update) => writing::update(database, update, output),
         Verb::Delete(target) => writing::delete(database, target, output),
         Verb::Get(get) => reading::get(database, get, output),

@@ -16,6 +16,7 @@ use std::path::Path;
 
 use kenning_store::block_on;
 
+use crate::ingest;
 use crate::{
     At, Building, Committed, Draft, Durability, Encoded, Explain, Filter, Finding, Id, Json, Link,
 };
@@ -31,6 +32,53 @@ pub fn open(url: &str) -> Result<Database> {
 /// Opens a database.
 pub fn open_with(url: &str, options: Options) -> Result<Database> {
     block_on(crate::open_with(url, options)).map(Database)
+}
+
+/// Stores the rows of a file; see [`ingest::import`].
+///
+/// ```
+/// # fn main() -> kenning::Result<()> {
+/// use kenning::ingest::{Format, ImportOptions, Source};
+/// let db = kenning::blocking::open("memory:")?;
+/// let lines = "name,born\nAda,1815\nGrace,1906\n";
+/// let source = Source::Stream(Box::new(lines.as_bytes()));
+/// let options = ImportOptions::new(Format::CSV);
+/// let watch = &mut |_: kenning::ingest::Event<'_>| std::ops::ControlFlow::Continue(());
+/// let done = kenning::blocking::import(&db, "entities", source, &options, watch)?;
+/// assert_eq!(done.progress.stored, 2);
+/// assert_eq!(db.get("entities", "ada")?.expect("it is there").properties["born"], 1815);
+/// # Ok(())
+/// # }
+/// ```
+pub fn import(
+    database: &Database,
+    table: &str,
+    source: ingest::Source,
+    options: &ingest::ImportOptions,
+    watch: &mut ingest::Watch<'_>,
+) -> Result<ingest::Imported> {
+    block_on(ingest::import(&database.0, table, source, options, watch))
+}
+
+/// What the columns of a csv file would be read as; see [`ingest::columns`].
+pub fn columns(
+    database: &Database,
+    table: &str,
+    source: ingest::Source,
+    options: &ingest::ImportOptions,
+) -> Result<Vec<ingest::Column>> {
+    block_on(ingest::columns(&database.0, table, source, options))
+}
+
+/// Writes every record of a table; see [`ingest::export`].
+pub fn export(
+    view: &View,
+    table: &str,
+    target: ingest::Target,
+    options: &ingest::ExportOptions,
+    watch: &mut (dyn FnMut(u64) -> std::ops::ControlFlow<()> + Send),
+) -> Result<ingest::Exported> {
+    block_on(ingest::export(&view.0, table, target, options, watch))
 }
 
 /// One tenant of one open database; see [`crate::Database`].
@@ -109,6 +157,11 @@ impl Database {
     /// What there was at a moment of the past.
     pub fn as_of(&self, at: At) -> Result<View> {
         block_on(self.0.as_of(at)).map(View)
+    }
+
+    /// Time, chance and threads, as it was opened with.
+    pub fn world(&self) -> std::sync::Arc<dyn crate::World> {
+        self.0.world()
     }
 
     /// The last version.

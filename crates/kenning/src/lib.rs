@@ -39,6 +39,7 @@ pub use kenning_engine::{TableInfo, Transaction, TransactionId, View, Walk, Walk
 #[cfg(feature = "fjall")]
 pub use kenning_fjall::Settings as FjallSettings;
 pub use kenning_index::{Filter, Test};
+pub use kenning_ingest as ingest;
 pub use kenning_record::{Draft, Id, Json, Record, Version, format_instant, parse_instant};
 #[cfg(feature = "rocks")]
 pub use kenning_rocks::Settings as RocksSettings;

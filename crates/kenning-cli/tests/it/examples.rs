@@ -38,7 +38,9 @@ fn every_example_of_help_runs() {
         shell.done("kenning --db demo.db demo");
         for example in examples {
             let answer = shell.done(example);
-            assert!(!answer.is_empty() || verb == " compact", "{example} says nothing");
+            // What these did they say on standard error.
+            let quiet = [" compact", " import", " export"].contains(&verb.as_str());
+            assert!(!answer.is_empty() || quiet, "{example} says nothing");
             n_examples += 1;
         }
         assert_eq!(shell.done("kenning --db demo.db verify"), "nothing is wrong\n");

@@ -1,4 +1,5 @@
-//! What differs from run to run, made equal: ids, instants of today, process ids, folders.
+//! What differs from run to run, made equal: ids, instants of today, process ids, folders, how long
+//! it took.
 //!
 //! Each replacement is as long as what it replaces where tables are concerned, so that columns stay
 //! aligned. Ids are numbered in the order in which they first appear.
@@ -41,6 +42,9 @@ impl Normal {
         if instant.is_some() {
             return (INSTANT_CHARS, "today---T--:--:--.---Z--".to_owned());
         }
+        if let Some(bytes) = pace(rest) {
+            return (bytes, "in S s, N rows/s".to_owned());
+        }
         for word in ["process ", "pid "] {
             if let Some(after) = rest.strip_prefix(word) {
                 let digits = after.chars().take_while(char::is_ascii_digit).count();
@@ -51,6 +55,15 @@ impl Normal {
         }
         (first.len_utf8(), first.to_string())
     }
+}
+
+/// How many bytes say how long rows took, such as `in 1.50 s, 1,000 rows/s`.
+fn pace(text: &str) -> Option<usize> {
+    let number = |text: &str| text.find(|c: char| !c.is_ascii_digit() && !".,".contains(c));
+    let seconds = text.strip_prefix("in ")?;
+    let rate = seconds[number(seconds)?..].strip_prefix(" s, ")?;
+    let rest = rate[number(rate)?..].strip_prefix(" rows/s")?;
+    Some(text.len() - rest.len())
 }
 
 /// Whether `text` begins as `pattern` shows, where `any` stands for a hexadecimal digit.
@@ -73,4 +86,6 @@ fn ids_are_numbered_and_instants_of_scripts_stay() {
         normal.text("2026-01-01T00:00:00.000Z in /x/a by process 17", "/x"),
         "today---T--:--:--.---Z-- in HERE/a by process PID"
     );
+    assert_eq!(normal.text("in 1.50 s, 1,000 rows/s", "/x"), "in S s, N rows/s");
+    assert_eq!(normal.text("in 1.5", "/x"), "in 1.5");
 }

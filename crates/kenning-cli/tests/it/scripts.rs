@@ -83,6 +83,7 @@ scripts!(
     bad_records,
     bad_tables,
     bad_words,
+    bulk,
     formats,
     links,
     log,

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::Result;
 use crate::arguments::CHILD;
-use crate::machine::resident_bytes;
+use crate::machine::{resident_bytes, resident_bytes_most};
 use crate::peers::ours;
 use crate::peers::rocks::Rocks;
 use crate::peers::sqlite::{self, Sqlite};
@@ -14,6 +14,7 @@ use crate::people::{People, Person};
 
 const WRITE: &str = "write";
 const IDLE: &str = "idle";
+const IMPORT: &str = "import";
 
 /// Records of one transaction of the one that writes.
 pub(crate) const TRANSACTION: usize = 1_000;
@@ -44,6 +45,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         [IDLE, "Kenning", folder] => idle_kenning(Path::new(folder)),
         [IDLE, "Sqlite", folder] => idle_sqlite(Path::new(folder)),
         [IDLE, "Rocks", folder] => idle_rocks(Path::new(folder)),
+        [IMPORT, folder, file] => {
+            crate::import::import(Path::new(folder), Path::new(file))?.close()?;
+            say(resident_bytes_most()?)
+        }
         _ => Err(format!("a child does not know {words:?}").into()),
     }
 }
@@ -80,6 +85,14 @@ pub(crate) fn memory_of(idler: Idler, folder: &Path) -> Result<Memory> {
         return Err("the idle process failed".into());
     }
     Ok(memory)
+}
+
+/// The most bytes of memory of a process that imports `file` into a database in `folder`.
+pub(crate) fn import_memory(folder: &Path, file: &Path) -> Result<u64> {
+    let mut child = start(&[IMPORT, text(folder)?, text(file)?])?;
+    let line = lines_of(&mut child)?.next().ok_or("the importing process said nothing")??;
+    child.wait()?;
+    Ok(line.parse()?)
 }
 
 fn start(arguments: &[&str]) -> Result<Child> {

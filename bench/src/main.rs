@@ -22,8 +22,10 @@ mod report; // tables and result files
 
 mod bulk;
 mod commits;
+mod export;
 mod get_hot;
 mod get_warm;
+mod import;
 mod index;
 mod inserts;
 mod open;
@@ -48,7 +50,7 @@ struct Bench {
     run: fn(&Scope) -> Result<Vec<Measure>>,
 }
 
-const BENCHES: [Bench; 8] = [
+const BENCHES: [Bench; 10] = [
     Bench { name: "inserts", run: inserts::run },
     Bench { name: "commits", run: commits::run },
     Bench { name: "bulk", run: bulk::run },
@@ -57,6 +59,8 @@ const BENCHES: [Bench; 8] = [
     Bench { name: "index", run: index::run },
     Bench { name: "open", run: open::run },
     Bench { name: "size", run: size::run },
+    Bench { name: "import", run: import::run },
+    Bench { name: "export", run: export::run },
 ];
 
 fn main() -> ExitCode {

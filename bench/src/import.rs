@@ -27,7 +27,7 @@ use crate::people::People;
 
 /// Rows of one transaction of SQLite.
 const TRANSACTION: usize = 10_000;
-const FIFTH: &str = "Kenning (a fifth of the records)";
+const FIFTH: &str = "a fifth of the records";
 const MIB: f64 = (1 << 20) as f64;
 
 pub(crate) fn run(scope: &Scope) -> Result<Vec<Measure>> {

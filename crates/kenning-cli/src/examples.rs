@@ -41,8 +41,8 @@ pub(crate) const PUT: &str = example!(
   printf '{\"name\": \"a\"}\\n{\"name\": \"b\"}\\n' | kenning --db demo.db put entities -"
 );
 pub(crate) const IMPORT: &str = example!(
-    "printf '{\"name\": \"ida\", \"full_name\": \"Ida Berg\"}\\n' > new.jsonl
-  kenning --db demo.db import people new.jsonl
+    "printf '{\"name\": \"ida\", \"full_name\": \"Ida Berg\"}\\n' > new.jsonl \
+&& kenning --db demo.db import people new.jsonl
   printf 'name,born\\nada,1815\\ngrace,1906\\n' | \
 kenning --db demo.db import entities - --as csv --types born=text
 

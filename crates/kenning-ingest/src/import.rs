@@ -363,19 +363,20 @@ impl Landing<'_> {
             };
             let loaded = loaded.await.expect("a loader answers whoever waits");
             let last = loaded.last;
-            if let Some(ending) = self.land(loaded).await? {
+            let (ending, items) = self.land(loaded).await?;
+            if let Some(ending) = ending {
                 return Ok(ending);
             }
             if last {
                 return Ok(Ending::Done);
             }
-            pipeline.dealt_with(bytes);
+            pipeline.dealt_with(bytes, items);
             next = then;
         }
     }
 
     /// Commits a chunk: in one piece, or where that is too much for a transaction, in several.
-    async fn land(&mut self, loaded: Loaded) -> Result<Option<Ending>> {
+    async fn land(&mut self, loaded: Loaded) -> Result<(Option<Ending>, Vec<Item>)> {
         let Loaded { mut items, staged, end, last } = loaded;
         let mut staged = Some(staged);
         let mut parts = vec![(0, items.len())];
@@ -389,7 +390,7 @@ impl Landing<'_> {
             };
             match self.commit(rows, staged, end, last && whole).await {
                 Ok(None) => {}
-                Ok(ending) => return Ok(ending),
+                Ok(ending) => return Ok((ending, items)),
                 Err(error) if error.code() == TOO_LARGE && until - from > 1 => {
                     let middle = from + (until - from) / 2;
                     parts.extend([(middle, until), (from, middle)]);
@@ -401,7 +402,7 @@ impl Landing<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(None)
+        Ok((None, items))
     }
 
     /// Commits one transaction, and tells which of its rows are bad. Rows behind the last bad one

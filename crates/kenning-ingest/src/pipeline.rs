@@ -103,8 +103,9 @@ impl Pipeline {
             ended.push(is_ended);
             let (taken, reading) = (Arc::clone(&taken), Arc::clone(&reading));
             let (database, table) = (database.clone(), table.to_owned());
+            let gate = Arc::clone(&gate);
             let load = move || {
-                load(&database, &table, &reading, &taken);
+                load(&database, &table, &reading, &taken, &gate);
                 // The handle first: whoever waits for this may close the database.
                 drop(database);
                 drop(end);
@@ -114,9 +115,10 @@ impl Pipeline {
         (Pipeline { gate, loaders: ended }, begin)
     }
 
-    /// Makes room for what comes, once a chunk of so many bytes is dealt with.
-    pub(crate) fn dealt_with(&self, bytes: usize) {
-        self.gate.leave(bytes);
+    /// Makes room for what comes, once a chunk of so many bytes is dealt with. The loaders let go
+    /// of its rows: that takes a while, and who commits is waited for.
+    pub(crate) fn dealt_with(&self, bytes: usize, items: Vec<Item>) {
+        self.gate.leave(bytes, items);
     }
 
     /// Makes the threads end, and waits for those that use the database.
@@ -181,8 +183,15 @@ impl<R: Read> Reader<R> {
 }
 
 /// Stages chunks until none comes.
-fn load(database: &Database, table: &str, reading: &Reading, jobs: &Mutex<Receiver<Job>>) {
+fn load(
+    database: &Database,
+    table: &str,
+    reading: &Reading,
+    jobs: &Mutex<Receiver<Job>>,
+    gate: &Gate,
+) {
     loop {
+        drop(gate.landed());
         let job = jobs.lock().expect("no holder of this lock panics").recv();
         let Ok(Job { chunk, reply }) = job else { return };
         // Nobody waits for it any more.
@@ -217,6 +226,8 @@ struct Inside {
     chunks: usize,
     bytes: usize,
     closed: bool,
+    /// Rows of chunks that have left.
+    landed: Vec<Vec<Item>>,
 }
 
 impl Gate {
@@ -235,11 +246,17 @@ impl Gate {
         !inside.closed
     }
 
-    fn leave(&self, bytes: usize) {
+    fn leave(&self, bytes: usize, items: Vec<Item>) {
         let mut inside = self.state.lock().expect("no holder of this lock panics");
+        inside.landed.push(items);
         inside.chunks -= 1;
         inside.bytes -= bytes;
         self.bell.notify_one();
+    }
+
+    /// The rows that nobody needs any more.
+    fn landed(&self) -> Vec<Vec<Item>> {
+        std::mem::take(&mut self.state.lock().expect("no holder of this lock panics").landed)
     }
 
     fn close(&self) {

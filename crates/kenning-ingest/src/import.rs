@@ -65,7 +65,7 @@ impl ImportOptions {
             whole_records: false,
             again: false,
             bad_max: None,
-            transaction_rows_max: 1_000,
+            transaction_rows_max: 2_000,
             transaction_bytes_max: 4 << 20,
             loaders: 2,
         }

@@ -8,7 +8,6 @@
 
 use std::collections::VecDeque;
 use std::io::Read;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex};
 
 use futures_channel::oneshot;
@@ -92,20 +91,18 @@ impl Pipeline {
         let n_loaders = loaders.max(1);
         let chunks_max = n_loaders * CHUNKS_PER_LOADER;
         let gate = Arc::new(Gate { state: Mutex::default(), bell: Condvar::new(), chunks_max });
-        let (jobs, taken) = sync_channel(chunks_max);
         let (next, begin) = oneshot::channel();
-        let reader = Reader { rows, first, rows_max, bytes_max, jobs, gate: Arc::clone(&gate) };
+        let reader = Reader { rows, first, rows_max, bytes_max, gate: Arc::clone(&gate) };
         world.spawn("kenning-import-reader", Box::new(move || reader.run(next)));
-        let (taken, reading) = (Arc::new(Mutex::new(taken)), Arc::new(reading));
+        let reading = Arc::new(reading);
         let mut ended = Vec::new();
         for _ in 0..n_loaders {
             let (end, is_ended) = oneshot::channel::<()>();
             ended.push(is_ended);
-            let (taken, reading) = (Arc::clone(&taken), Arc::clone(&reading));
+            let (gate, reading) = (Arc::clone(&gate), Arc::clone(&reading));
             let (database, table) = (database.clone(), table.to_owned());
-            let gate = Arc::clone(&gate);
             let load = move || {
-                load(&database, &table, &reading, &taken, &gate);
+                load(&database, &table, &reading, &gate);
                 // The handle first: whoever waits for this may close the database.
                 drop(database);
                 drop(end);
@@ -148,7 +145,6 @@ struct Reader<R> {
     first: VecDeque<Chunk>,
     rows_max: usize,
     bytes_max: usize,
-    jobs: SyncSender<Job>,
     gate: Arc<Gate>,
 }
 
@@ -173,8 +169,11 @@ impl<R: Read> Reader<R> {
             }
             let (reply, loaded) = oneshot::channel();
             let (after, then) = oneshot::channel();
-            let told = next.send(Next::Chunk { loaded, bytes, then }).is_ok();
-            if !told || self.jobs.send(Job { chunk, reply }).is_err() || last {
+            if next.send(Next::Chunk { loaded, bytes, then }).is_err() {
+                return;
+            }
+            self.gate.hand_over(Job { chunk, reply });
+            if last {
                 return;
             }
             next = after;
@@ -182,18 +181,16 @@ impl<R: Read> Reader<R> {
     }
 }
 
+impl<R> Drop for Reader<R> {
+    fn drop(&mut self) {
+        self.gate.end();
+    }
+}
+
 /// Stages chunks until none comes.
-fn load(
-    database: &Database,
-    table: &str,
-    reading: &Reading,
-    jobs: &Mutex<Receiver<Job>>,
-    gate: &Gate,
-) {
-    loop {
+fn load(database: &Database, table: &str, reading: &Reading, gate: &Gate) {
+    while let Some(Job { chunk, reply }) = gate.take() {
         drop(gate.landed());
-        let job = jobs.lock().expect("no holder of this lock panics").recv();
-        let Ok(Job { chunk, reply }) = job else { return };
         // Nobody waits for it any more.
         if reply.is_canceled() {
             continue;
@@ -214,7 +211,7 @@ fn item(reading: &Reading, bytes: &[u8], row: RawRow) -> Item {
     Item { place: row.place, draft }
 }
 
-/// Bounds what is on its way.
+/// Hands chunks from the reader to the loaders, and bounds what is on its way.
 struct Gate {
     state: Mutex<Inside>,
     bell: Condvar,
@@ -225,7 +222,12 @@ struct Gate {
 struct Inside {
     chunks: usize,
     bytes: usize,
+    /// Chunks that no loader has taken yet.
+    jobs: VecDeque<Job>,
+    /// Whether nobody needs anything any more.
     closed: bool,
+    /// Whether the reader has handed over its last chunk.
+    ended: bool,
     /// Rows of chunks that have left.
     landed: Vec<Vec<Item>>,
 }
@@ -246,12 +248,33 @@ impl Gate {
         !inside.closed
     }
 
+    fn hand_over(&self, job: Job) {
+        self.state.lock().expect("no holder of this lock panics").jobs.push_back(job);
+        self.bell.notify_all();
+    }
+
+    /// The next chunk; `None` if none comes any more. It does not wait for a reader that waits for
+    /// a pipe once the gate is closed.
+    fn take(&self) -> Option<Job> {
+        let mut inside = self.state.lock().expect("no holder of this lock panics");
+        while !inside.closed {
+            if let Some(job) = inside.jobs.pop_front() {
+                return Some(job);
+            }
+            if inside.ended {
+                return None;
+            }
+            inside = self.bell.wait(inside).expect("no holder of this lock panics");
+        }
+        None
+    }
+
     fn leave(&self, bytes: usize, items: Vec<Item>) {
         let mut inside = self.state.lock().expect("no holder of this lock panics");
         inside.landed.push(items);
         inside.chunks -= 1;
         inside.bytes -= bytes;
-        self.bell.notify_one();
+        self.bell.notify_all();
     }
 
     /// The rows that nobody needs any more.
@@ -259,8 +282,13 @@ impl Gate {
         std::mem::take(&mut self.state.lock().expect("no holder of this lock panics").landed)
     }
 
+    fn end(&self) {
+        self.state.lock().expect("no holder of this lock panics").ended = true;
+        self.bell.notify_all();
+    }
+
     fn close(&self) {
         self.state.lock().expect("no holder of this lock panics").closed = true;
-        self.bell.notify_one();
+        self.bell.notify_all();
     }
 }

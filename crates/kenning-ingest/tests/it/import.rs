@@ -251,3 +251,15 @@ fn a_stream_is_read_once_and_has_no_mark() {
         assert_eq!(place.records("t").len(), 20 * times);
     }
 }
+
+#[test]
+fn an_import_that_ends_early_does_not_wait_for_a_pipe() {
+    let place = Place::new();
+    place.table("t", json!({}));
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    std::io::Write::write_all(&mut writer, ("bad\n".to_owned() + &numbers(50)).as_bytes()).unwrap();
+    let options = ImportOptions { bad_max: Some(1), ..options(Format::Jsonl) };
+    let told = place.import_with("t", Source::Stream(Box::new(reader)), &options, u64::MAX);
+    assert_eq!(told.imported.unwrap().ending, Ending::TooManyBad);
+    drop(writer);
+}

@@ -81,6 +81,9 @@ pub(crate) enum Verb {
     /// Show everything that a record ever was, oldest first
     #[command(after_help = examples::HISTORY)]
     History(History),
+    /// Make two records one: names, links and history of the second go to the first
+    #[command(after_help = examples::MERGE)]
+    Merge(Merge),
     /// Connect two records
     #[command(after_help = examples::LINK)]
     Link(Link),
@@ -108,6 +111,9 @@ pub(crate) enum Verb {
     /// Remove the past before a moment, of every tenant
     #[command(after_help = examples::PRUNE)]
     Prune(Prune),
+    /// Remove every value that a record ever had, also from the past and from the files
+    #[command(after_help = examples::PURGE)]
+    Purge(Target),
     /// Make the indexes of a table anew, or of every table
     #[command(after_help = examples::REINDEX)]
     Reindex(Reindex),
@@ -352,6 +358,19 @@ pub(crate) struct History {
     pub(crate) target: Target,
     #[command(flatten)]
     pub(crate) when: When,
+}
+
+#[derive(Args)]
+pub(crate) struct Merge {
+    /// The record that is kept: TABLE/KEY, an id, or a name
+    #[arg(value_name = "KEPT")]
+    pub(crate) keep: String,
+    /// The record that it takes in
+    #[arg(value_name = "OTHER")]
+    pub(crate) other: String,
+    /// Take the merge back: OTHER is there again as it was
+    #[arg(long)]
+    pub(crate) undo: bool,
 }
 
 #[derive(Args)]

@@ -62,6 +62,11 @@ pub(crate) const DELETE: &str = example!("kenning --db demo.db delete decisions 
 pub(crate) const LOOKUP: &str = example!("kenning --db demo.db lookup noor lighthouse");
 pub(crate) const HISTORY: &str = example!("kenning --db demo.db history decisions keep-lens");
 
+pub(crate) const MERGE: &str = example!(
+    "kenning --db demo.db put people '{\"name\": \"jo\"}'
+  kenning --db demo.db merge people/mei people/jo
+  kenning --db demo.db merge --undo people/mei people/jo"
+);
 pub(crate) const LINK: &str =
     example!("kenning --db demo.db link people/mei reviews decisions/led-lamp --weight 0.5");
 pub(crate) const UNLINK: &str =
@@ -76,5 +81,6 @@ pub(crate) const STATS: &str = example!("kenning --db demo.db stats");
 pub(crate) const LOG: &str = example!("kenning --db demo.db log --after 6 --limit 2");
 pub(crate) const COMPACT: &str = example!("kenning --db demo.db compact");
 pub(crate) const PRUNE: &str = example!("kenning --db demo.db prune --before 5");
+pub(crate) const PURGE: &str = example!("kenning --db demo.db purge people mei");
 pub(crate) const REINDEX: &str = example!("kenning --db demo.db reindex people");
 pub(crate) const DEMO: &str = "Example:\n  kenning demo";

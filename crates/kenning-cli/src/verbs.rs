@@ -2,6 +2,7 @@
 
 mod bulk; // import, export
 mod links; // link, unlink, neighbors, traverse
+mod mending; // merge, purge
 mod operations; // verify, stats, log, compact
 mod reading; // get, lookup, history
 mod rows; // what a record, a step, a change look like
@@ -61,6 +62,7 @@ fn creation(verb: &Verb) -> Create {
         | Verb::Delete(_)
         | Verb::Lookup(_)
         | Verb::History(_)
+        | Verb::Merge(_)
         | Verb::Link(_)
         | Verb::Unlink(_)
         | Verb::Neighbors(_)
@@ -69,6 +71,7 @@ fn creation(verb: &Verb) -> Create {
         | Verb::Stats
         | Verb::Log(_)
         | Verb::Prune(_)
+        | Verb::Purge(_)
         | Verb::Reindex(_)
         | Verb::Compact => Create::Never,
     }
@@ -112,6 +115,7 @@ pub(crate) fn verb(
         Verb::Get(get) => reading::get(database, get, output),
         Verb::Lookup(lookup) => reading::lookup(database, lookup, output),
         Verb::History(history) => reading::history(database, history, output),
+        Verb::Merge(merge) => mending::merge(database, merge, output),
         Verb::Link(link) => links::link(database, link, output),
         Verb::Unlink(ends) => links::unlink(database, ends, output),
         Verb::Neighbors(walk) => links::neighbors(database, walk, output),
@@ -120,6 +124,7 @@ pub(crate) fn verb(
         Verb::Stats => operations::stats(database, output),
         Verb::Log(log) => operations::log(database, log, output),
         Verb::Compact => operations::compact(database),
+        Verb::Purge(target) => mending::purge(database, target, output),
         Verb::Prune(prune) => operations::prune(database, prune, output),
         Verb::Reindex(reindex) => tables::reindex(database, reindex, output),
     }

@@ -248,8 +248,9 @@ impl Fill<'_> {
                 let owner = found.as_ref().map(owner).transpose()?;
                 let owner = owner.or_else(|| claimed.get(&entry.key).copied());
                 if let Some(owner) = owner.filter(|owner| *owner != id) {
-                    let taken = self.table.taken(&entry);
-                    self.violation(id, format!("{}: {owner}", taken.message()));
+                    // Without the value: this is kept, and must not outlive a purge of the record.
+                    let paths = self.field.told().paths.join(", ");
+                    self.violation(id, format!("{paths} is the same as that of record {owner}"));
                     continue;
                 }
                 claimed.insert(entry.key.clone(), id);

@@ -111,6 +111,17 @@ impl Cache {
         }
     }
 
+    /// Lets go of the value of `key`, which readers of the past would still get.
+    pub(crate) fn forget(&self, key: &CacheKey) {
+        let mut shard = self.shard(key).write().expect("no holder of this lock panics");
+        let Some(slot) = shard.slots.get_mut(key).filter(|slot| slot.until < u64::MAX) else {
+            return;
+        };
+        slot.until = 0;
+        let bytes = std::mem::take(&mut slot.value).len();
+        shard.bytes -= bytes;
+    }
+
     /// Bytes and slots in use.
     pub(crate) fn size(&self) -> (usize, usize) {
         self.shards.iter().fold((0, 0), |(bytes, slots), shard| {

@@ -10,6 +10,7 @@ use crate::staging::PENDING;
 use crate::table::{Table, number};
 use crate::tenant::LINKS;
 use crate::transaction::{TOO_LARGE, Transaction};
+use crate::view::View;
 
 /// What is said about a link.
 #[derive(Clone, Debug)]
@@ -276,10 +277,21 @@ impl Transaction {
         key: Option<String>,
         properties: Json,
     ) -> Result<()> {
+        self.put_draft(table, id, key, properties.into()).await
+    }
+
+    /// The same, with a validity.
+    pub(crate) async fn put_draft(
+        &mut self,
+        table: &str,
+        id: Id,
+        key: Option<String>,
+        draft: Draft,
+    ) -> Result<()> {
         let table = self.table_named(table).await?;
         let before = self.record_bytes(table.number, id).await?;
         let target = Target { id, key, before, fresh: false };
-        self.write(&table, target, &properties.into(), self.now()?).await?;
+        self.write(&table, target, &draft, self.now()?).await?;
         Ok(())
     }
 
@@ -359,16 +371,6 @@ impl Transaction {
         }
         Ok(false)
     }
-
-    /// How often `end` was born and has died.
-    async fn births(&self, end: End) -> Result<u32> {
-        let key = keys::birth(self.tenant.number, end.table, &end.id);
-        let Some(bytes) = self.source.get(&key).await? else { return Ok(0) };
-        match entry::check(&bytes)?.1.try_into() {
-            Ok(births) => Ok(u32::from_le_bytes(births)),
-            Err(_) => Err(Error::corrupt("ENTRY_DAMAGED", "a count of births is damaged")),
-        }
-    }
 }
 
 /// Links.
@@ -415,23 +417,40 @@ impl Transaction {
             && self.births(target).await? < arc.target_birth)
     }
 
-    /// The id of the record of a link.
-    async fn link_id(&self, source: End, kind: &str, target: End) -> Result<Id> {
-        let (from, to) =
-            (self.table_numbered(source.table).await?, self.table_numbered(target.table).await?);
-        Ok(Id::of_link((&from.name, source.id), kind, (&to.name, target.id)))
-    }
-
     /// An end of a new link, and the birth that the link belongs to.
     async fn end(&self, reference: &str) -> Result<(End, u32)> {
         let end = self.referent_or_future(reference).await?;
         // The birth must not change before this transaction lands.
         self.staging.stand_on(&keys::record(self.tenant.number, end.table, &end.id));
-        let birth = match self.record_bytes(end.table, end.id).await? {
-            Some(bytes) => RecordRef::new(entry::split(&bytes)?.1)?.birth()?,
-            None => self.births(end).await? + 1,
-        };
+        let birth = self.birth_now(end).await?;
         Ok((end, birth))
+    }
+}
+
+impl View {
+    /// The id of the record of a link.
+    pub(crate) async fn link_id(&self, source: End, kind: &str, target: End) -> Result<Id> {
+        let (from, to) =
+            (self.table_numbered(source.table).await?, self.table_numbered(target.table).await?);
+        Ok(Id::of_link((&from.name, source.id), kind, (&to.name, target.id)))
+    }
+
+    /// How often `end` was born and has died.
+    pub(crate) async fn births(&self, end: End) -> Result<u32> {
+        let key = keys::birth(self.tenant.number, end.table, &end.id);
+        let Some(bytes) = self.source.get(&key).await? else { return Ok(0) };
+        match entry::check(&bytes)?.1.try_into() {
+            Ok(births) => Ok(u32::from_le_bytes(births)),
+            Err(_) => Err(Error::corrupt("ENTRY_DAMAGED", "a count of births is damaged")),
+        }
+    }
+
+    /// The birth that a link to `end` belongs to: the one it has, or its next one.
+    pub(crate) async fn birth_now(&self, end: End) -> Result<u32> {
+        match self.record_bytes(end.table, end.id).await? {
+            Some(bytes) => RecordRef::new(entry::split(&bytes)?.1)?.birth(),
+            None => Ok(self.births(end).await? + 1),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a record was.
 
-use kenning_record::{Record, RecordRef, Version, entry, keys};
+use kenning_record::{Id, Record, RecordRef, Version, entry, keys, normalize};
 use kenning_store::Result;
 
+use crate::table::Table;
 use crate::view::View;
 
 /// One state that a record had.
@@ -17,18 +18,36 @@ pub struct Past {
 }
 
 impl View {
-    /// Every state that a record had up to this view, oldest first. What a transaction has staged
-    /// is no history yet.
+    /// Every state that a record had up to this view, oldest first, and those of the records that
+    /// it took in. What a transaction has staged is no history yet.
     pub async fn history(&self, table: &str, reference: &str) -> Result<Vec<Past>> {
         let table = self.table_named(table).await?;
-        let id = match self.id_in(&table, reference).await? {
-            Some(id) => id,
-            // A deleted record has no name any more, but its key still leads to its id.
-            None => {
-                let normal = kenning_record::normalize(reference)?;
-                kenning_record::Id::derived(&self.tenant.name, &table.name, &normal)
-            }
-        };
+        let id = self.id_for_life(&table, reference).await?;
+        let mut states = self.history_of_id(&table, id).await?;
+        let aliases = states.iter().flat_map(|state| &state.record.aliases);
+        let taken = self.taken_in(&table, aliases).await?;
+        let is_alone = taken.is_empty();
+        for (id, version) in taken {
+            let others = self.history_of_id(&table, id).await?;
+            states.extend(others.into_iter().filter(|state| state.record.version < version));
+        }
+        if !is_alone {
+            states.sort_by_key(|state| state.record.version);
+        }
+        Ok(states)
+    }
+
+    /// The id that `reference` means, also of a record that was deleted: it has no name any more,
+    /// but its key still leads to its id.
+    pub(crate) async fn id_for_life(&self, table: &Table, reference: &str) -> Result<Id> {
+        match self.id_in(table, reference).await? {
+            Some(id) => Ok(id),
+            None => Ok(Id::derived(&self.tenant.name, &table.name, &normalize(reference)?)),
+        }
+    }
+
+    /// The states of the record under one id.
+    pub(crate) async fn history_of_id(&self, table: &Table, id: Id) -> Result<Vec<Past>> {
         let key = keys::record(self.tenant.number, table.number, &id);
         let mut states = Vec::new();
         let decode = |bytes: &[u8]| -> Result<Record> {

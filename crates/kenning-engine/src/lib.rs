@@ -18,9 +18,11 @@ mod find; // records by property values
 mod history; // what a record was
 mod log; // the numbered list of changes, and who follows it
 mod mark; // how far work in pieces has come
+mod merge; // two records that are one
 mod past; // a snapshot as of an earlier version
 mod planted; // bugs that the tests must catch
 mod prune; // trimming the past
+mod purge; // removing values from everywhere
 mod reference; // `table/key`, an id, or a bare name
 mod settings; // what can be set
 mod shared; // what the handles and threads of one database share
@@ -48,8 +50,10 @@ pub use find::Explain;
 pub use history::Past;
 pub use log::{Change, Follower, LogRow, TransactionId};
 pub use mark::Mark;
+pub use merge::Merged;
 pub use planted::Bug;
 pub use prune::Pruned;
+pub use purge::Purged;
 pub use settings::{Isolation, Settings};
 pub use table::{IndexState, Progress, TableInfo, Violation};
 pub use transaction::Transaction;

@@ -12,6 +12,7 @@ use kenning_store::{Batch, Error, Range, Result, Row, Scan, Space};
 
 use crate::database::Database;
 use crate::log::{Beside, write_beside};
+use crate::purge::Trimming;
 use crate::tenant::{ROOT, Tenant};
 use crate::view::{At, View};
 
@@ -34,6 +35,7 @@ impl Database {
     /// log before it, as far as no follower still has to read it.
     pub async fn prune(&self, until: At, log: bool) -> Result<Pruned> {
         let until = self.as_of(until).await?.version();
+        let _alone = Trimming::begin(self.handle.shared())?;
         let beside = Beside { history_from: until, ..Beside::default() };
         write_beside(&self.view()?, beside).await?;
         let root = View::now(&self.handle, &Tenant::new(ROOT, ""))?;

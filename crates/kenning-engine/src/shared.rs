@@ -12,6 +12,7 @@ use kenning_store::{Space, Store, World};
 
 use crate::cache::{Cache, CacheKey, cache_key};
 use crate::committer::Queue;
+use crate::purge::IsTrimming;
 use crate::settings::Settings;
 use crate::table::Tables;
 use crate::window::Hasher;
@@ -51,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) build: Signal,
     /// The keys of the marks that somebody moves.
     pub(crate) marks: Mutex<BTreeSet<Vec<u8>>>,
+    /// Whether somebody removes the past.
+    pub(crate) trimming: IsTrimming,
 }
 
 /// How often each thing happened.
@@ -129,6 +132,7 @@ impl Shared {
             sweep: Signal::default(),
             build: Signal::default(),
             marks: Mutex::default(),
+            trimming: IsTrimming::default(),
         }
     }
 

@@ -44,6 +44,7 @@ async fn sweep(shared: &Arc<Shared>) -> Result<()> {
         // One note that can't be done must not hold up the others.
         failed = failed.and(work(&handle, &row).await);
     }
+    failed = failed.and(crate::purge::resume(&handle).await);
     if shared.sweep.is_hourly() {
         expire(&view).await?;
     }
@@ -64,8 +65,13 @@ async fn work(handle: &Handle, note: &Row) -> Result<()> {
         while step(handle, &tenant, async |t| drop_records(t, &table, &note.key).await).await? {}
         return Ok(());
     };
-    let end = End { table, id };
-    while step(handle, &tenant, async |t| drop_links(t, end, &note.key).await).await? {}
+    clear_links(handle, &tenant, End { table, id }).await
+}
+
+/// Removes the links of births of `end` that are over, and the note that says so.
+pub(crate) async fn clear_links(handle: &Handle, tenant: &Arc<Tenant>, end: End) -> Result<()> {
+    let note = keys::sweep(tenant.number, end.table, Some(&end.id));
+    while step(handle, tenant, async |t| drop_links(t, end, &note).await).await? {}
     Ok(())
 }
 

@@ -21,6 +21,7 @@ pub(crate) mod number {
     pub(crate) const TABLES: TableNo = 1;
     pub(crate) const LINKS: TableNo = 2;
     pub(crate) const TENANTS: TableNo = 3;
+    pub(crate) const MERGES: TableNo = 4;
     /// Tables that a user makes are numbered from here on.
     pub(crate) const FIRST: TableNo = 16;
 }

@@ -21,6 +21,9 @@ pub(crate) const TABLES: &str = "_tables";
 /// The table of links.
 pub(crate) const LINKS: &str = "links";
 
+/// The table of merges.
+pub(crate) const MERGES: &str = "_merges";
+
 /// Who owns what a handle shows.
 pub(crate) struct Tenant {
     pub(crate) number: TenantNo,
@@ -33,7 +36,10 @@ impl Tenant {
         let mut tables = vec![Table::system(tenant, number::TABLES, TABLES)];
         match tenant {
             ROOT => tables.push(Table::system(tenant, number::TENANTS, TENANTS)),
-            _ => tables.push(Table::system(tenant, number::LINKS, LINKS)),
+            _ => tables.extend([
+                Table::system(tenant, number::LINKS, LINKS),
+                Table::system(tenant, number::MERGES, MERGES),
+            ]),
         }
         Arc::new(Tenant { number: tenant, name: name.into(), tables })
     }

@@ -153,7 +153,7 @@ impl View {
         Ok(steps)
     }
 
-    async fn links_of(&self, near: End, walk: &Walk) -> Result<Vec<LinkEntry>> {
+    pub(crate) async fn links_of(&self, near: End, walk: &Walk) -> Result<Vec<LinkEntry>> {
         let sides: &[u8] = match walk.direction {
             WalkDirection::Out => &[direction::OUT],
             WalkDirection::In => &[direction::IN],

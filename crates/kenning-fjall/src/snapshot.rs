@@ -14,18 +14,34 @@ use crate::error::store_error;
 use crate::store::{Engine, Tables};
 
 pub(crate) struct FjallSnapshot {
-    view: fjall::Snapshot,
+    /// There until it is dropped.
+    view: Option<fjall::Snapshot>,
     engine: Arc<Engine>,
+}
+
+impl Drop for FjallSnapshot {
+    fn drop(&mut self) {
+        if let Some(view) = self.view.take() {
+            let seen = view.seqno();
+            drop(view);
+            self.engine.tables().let_go(seen);
+        }
+    }
 }
 
 impl FjallSnapshot {
     pub(crate) fn new(engine: &Arc<Engine>) -> Self {
-        FjallSnapshot { view: engine.tables().view(), engine: Arc::clone(engine) }
+        FjallSnapshot { view: Some(engine.tables().view()), engine: Arc::clone(engine) }
+    }
+
+    fn view(&self) -> &fjall::Snapshot {
+        self.view.as_ref().expect("it is there until it is dropped")
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         let keyspace = &self.engine.tables().keyspaces[family_of(key)];
-        let value = self.view.get(keyspace, key).map_err(|error| store_error("reading", error))?;
+        let value =
+            self.view().get(keyspace, key).map_err(|error| store_error("reading", error))?;
         Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
 }
@@ -77,7 +93,7 @@ impl Snapshot for FjallSnapshot {
     /// What was written lately is in memory. fjall does not tell whether it has a block.
     fn try_get(&self, key: &[u8]) -> Result<Found> {
         let keyspace = &self.engine.tables().keyspaces[family_of(key)];
-        Ok(match keyspace.tree.active_memtable().get(key, self.view.seqno()) {
+        Ok(match keyspace.tree.active_memtable().get(key, self.view().seqno()) {
             Some(entry) if entry.is_tombstone() => Found::Absent,
             Some(entry) => Found::Here(Bytes::copy_from_slice(&entry.value)),
             None => Found::Elsewhere,
@@ -89,6 +105,6 @@ impl Snapshot for FjallSnapshot {
     }
 
     fn page<'a>(&'a self, scan: &'a Scan) -> BoxFuture<'a, Result<Page>> {
-        Box::pin(async move { read_page(self.engine.tables(), &self.view, scan) })
+        Box::pin(async move { read_page(self.engine.tables(), self.view(), scan) })
     }
 }

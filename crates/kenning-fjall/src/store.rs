@@ -10,6 +10,7 @@
 //! out, for files to be merged. Each commit first makes sure that it will not come to that.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError};
 
 use fjall::{AbstractTree, Database, Keyspace, OwnedWriteBatch, PersistMode};
@@ -32,6 +33,11 @@ const REPLAYED_WRITES_MAX: usize = 10_000;
 const WAITING_TABLES_MAX: usize = 2;
 /// Runs of a keyspace that wait to be merged. fjall slows down at 20 and stops at 30.
 const WAITING_RUNS_MAX: usize = 16;
+/// A journal of more bytes is followed by another when a table is written out.
+const JOURNAL_BYTES: usize = 64_000_000;
+/// A value that makes a journal longer, and the key that it is stored under for a moment.
+const FILLER_BYTES: usize = 4 << 20;
+const NEVER_STORED: &[u8] = &[0];
 /// So often fjall's threads must be seen idle. A thread that has more to do pauses shorter.
 const IDLE_LOOKS: usize = 5;
 /// After so many views fjall finds out which versions nobody looks at any more.
@@ -86,6 +92,8 @@ pub(crate) struct Tables {
     committing: Mutex<()>,
     /// A view from when no batch was under way.
     shown: RwLock<fjall::Snapshot>,
+    /// The sequence number up to which everything was rewritten last.
+    rewritten: AtomicU64,
     /// The error after which nothing is committed any more.
     failed: OnceLock<Error>,
 }
@@ -131,7 +139,8 @@ impl Tables {
         let keyspaces = FAMILIES.iter().map(|name| db.keyspace(name, options::keyspace));
         let keyspaces = keyspaces.collect::<fjall::Result<_>>().map_err(failed)?;
         let (committing, shown) = (Mutex::new(()), RwLock::new(db.snapshot()));
-        Ok(Tables { keyspaces, db, settings, committing, shown, failed: OnceLock::new() })
+        let (rewritten, failed) = (AtomicU64::new(0), OnceLock::new());
+        Ok(Tables { keyspaces, db, settings, committing, shown, rewritten, failed })
     }
 
     /// Nobody else commits until the guard is dropped.
@@ -316,15 +325,45 @@ impl Tables {
             self.remember(self.persist(PersistMode::Buffer))?;
             self.remember(keyspace.major_compact().map_err(failed))?;
         }
-        drop(self.view());
+        // What follows also lets go of the tables that the merges above replaced.
+        self.end_journal()?;
+        self.rewritten.store(self.view().seqno(), Ordering::Release);
+        self.forget_unseen().map_err(failed)
+    }
+
+    /// Removes the tables that nobody looks at any more, if a view that ended was the reason why
+    /// there are some.
+    pub(crate) fn let_go(&self, seen: u64) {
+        if seen < self.rewritten.load(Ordering::Acquire) {
+            // Nobody is there to be told of an error; the next one finds them.
+            let _ = self.forget_unseen();
+        }
+    }
+
+    fn forget_unseen(&self) -> fjall::Result<()> {
         self.find_unseen();
         for keyspace in &self.keyspaces {
             let mut versions = keyspace.tree.get_version_history_lock();
-            versions
-                .maintenance(keyspace.path(), self.unseen())
-                .map_err(|error| failed(error.into()))?;
+            versions.maintenance(keyspace.path(), self.unseen())?;
         }
         Ok(())
+    }
+
+    /// Has fjall begin another journal, and remove those that have what is gone: it does so once
+    /// one is long enough and something is written out.
+    fn end_journal(&self) -> Result<()> {
+        let filler = vec![0; FILLER_BYTES];
+        let mut batch = Batch::new();
+        batch.put(NEVER_STORED, &filler);
+        for _ in 0..=JOURNAL_BYTES / FILLER_BYTES {
+            self.commit(&batch, Durability::Relaxed)?;
+        }
+        let mut batch = Batch::new();
+        batch.delete(NEVER_STORED);
+        self.commit(&batch, Durability::Strict)?;
+        let _alone = self.alone();
+        self.check_alive()?;
+        self.remember(self.write_out().and_then(|()| self.wait_until_idle()))
     }
 
     /// Waits until fjall's threads have nothing to do. A list of tables that could not be made

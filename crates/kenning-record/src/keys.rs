@@ -17,6 +17,7 @@ pub const IN: u8 = 1;
 
 const SWEEP: &str = "sweep";
 const INDEX: &str = "index";
+const PURGE: &str = "purge";
 
 const OF_KEY: u8 = 0;
 const OF_ALIAS: u8 = 1;
@@ -82,6 +83,37 @@ pub fn index_work_split(key: &[u8]) -> Result<(TenantNo, TableNo, u32)> {
     }
     let parts = (reader.u32()?, reader.u32()?, reader.u32()?);
     reader.end().map(|()| parts)
+}
+
+/// A record whose values are to be removed from everywhere.
+pub fn purge(tenant: TenantNo, table: TableNo, id: &Id) -> Vec<u8> {
+    let key = Key::new(Space::Meta).text(PURGE).u32(tenant).u32(table);
+    key.id(id.as_bytes()).into_bytes()
+}
+
+/// What all records to be purged begin with.
+pub fn purges() -> Vec<u8> {
+    meta(PURGE)
+}
+
+/// Tenant, table and id in a key made by `purge`.
+pub fn purge_split(key: &[u8]) -> Result<(TenantNo, TableNo, Id)> {
+    let mut reader = KeyReader::new(Space::Meta, key)?;
+    if reader.text()? != PURGE {
+        return Err(damaged("its name"));
+    }
+    let parts = (reader.u32()?, reader.u32()?, Id(reader.id()?));
+    reader.end().map(|()| parts)
+}
+
+/// What all fields of a table begin with.
+pub fn fields_of_table(tenant: TenantNo, table: TableNo) -> Vec<u8> {
+    Key::new(Space::Fields).u32(tenant).u32(table).into_bytes()
+}
+
+/// What all names of a tenant begin with.
+pub fn names(tenant: TenantNo) -> Vec<u8> {
+    Key::new(Space::Names).u32(tenant).into_bytes()
 }
 
 /// The last version at an instant.

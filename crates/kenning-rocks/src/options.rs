@@ -14,6 +14,9 @@ use kenning_store::regions::FAMILIES;
 /// Bytes of log after which tables in memory are written out: it bounds the time to open after a
 /// crash.
 const LOG_BYTES_MAX: u64 = 128 << 20;
+/// Each change of the list of files writes it anew. It names the first and the last key of each
+/// file, and must not go on naming those of files that are gone.
+const LIST_OF_FILES: &str = "max_manifest_file_size=1;max_manifest_space_amp_pct=0";
 /// Below the usual limit of a process, 1,024.
 const OPEN_FILES_MAX: i32 = 512;
 const BLOCK_BYTES: usize = 8 << 10;
@@ -54,6 +57,10 @@ pub(crate) fn options(settings: &Settings) -> Options {
     let cache = Cache::new_hyper_clock_cache(settings.cache_bytes, 0);
     let jobs = settings.background_jobs.clamp(1, 64);
     let mut options = Options::default();
+    // The binding has no other way to set the second.
+    if let Ok(set) = options.get_options_from_string(LIST_OF_FILES) {
+        options = set;
+    }
     set_tables(&mut options, &cache);
     options.set_db_write_buffer_size(settings.write_buffer_bytes);
     options.set_write_buffer_size(settings.write_buffer_bytes);

@@ -27,6 +27,8 @@ const CLOSED: &str = "CLOSED";
 const CLOSED_NEXT: &str = "CLOSED.next";
 /// Recent writes that a close leaves to be replayed.
 const REPLAYED_WRITES_MAX: u64 = 10_000;
+/// A key that no database has. Removing it changes nothing, and makes a file of one entry.
+const NEVER_STORED: &[u8] = &[0];
 /// Bytes that RocksDB adds to a write in a batch, at most: tag, family, two lengths.
 const WRITE_BYTES_MORE: usize = 12;
 
@@ -193,7 +195,15 @@ impl Engine {
         // The calls above have no result; whether the disk took it is known here.
         self.db()
             .wait_for_compact(&WaitForCompactOptions::default())
+            .and_then(|()| self.forget_files())
             .map_err(|error| store_error("compacting", error))
+    }
+
+    /// Changes the list of files once more: the last change was written behind a list that still
+    /// names what it took away.
+    fn forget_files(&self) -> Result<(), rocksdb::Error> {
+        self.db().delete(NEVER_STORED)?;
+        self.flush()
     }
 
     /// What a region takes in files, by their indexes, and in memory, by looking.

@@ -27,7 +27,8 @@ pub trait Store: Send + Sync + 'static {
     /// does not exist.
     fn checkpoint<'a>(&'a self, target: &'a Path) -> BoxFuture<'a, Result<()>>;
 
-    /// Rewrites what is stored without what is no longer needed.
+    /// Rewrites what is stored without what is no longer needed. What was deleted or overwritten
+    /// before, and is shown by no snapshot, is in no file of the store any more.
     fn compact(&self) -> BoxFuture<'_, Result<()>>;
 
     /// Reads everything, checks every checksum below this border, and tells what is wrong.

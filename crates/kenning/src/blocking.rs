@@ -12,6 +12,8 @@
 //! # }
 //! ```
 
+mod mending; // merge, purge
+
 use std::path::Path;
 
 use kenning_store::block_on;

@@ -33,8 +33,8 @@ mod open;
 mod world;
 
 pub use kenning_engine::{At, IndexState, Isolation, Link, LogRow, Past, Settings, Step};
-pub use kenning_engine::{Bug, Building, Change, Committed, Progress, Pruned, Violation};
-pub use kenning_engine::{Database, Encoded, Explain, Follower};
+pub use kenning_engine::{Bug, Building, Change, Committed, Merged, Progress, Pruned, Purged};
+pub use kenning_engine::{Database, Encoded, Explain, Follower, Violation};
 pub use kenning_engine::{TableInfo, Transaction, TransactionId, View, Walk, WalkDirection};
 #[cfg(feature = "fjall")]
 pub use kenning_fjall::Settings as FjallSettings;

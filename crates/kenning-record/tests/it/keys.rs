@@ -25,6 +25,8 @@ fn the_bytes_of_keys_are_pinned() {
     check(keys::sweep(2, 3, None), &["01", "7377656570", "0001", "00000002", "00000003"]);
     let sweep = ["01", "7377656570", "0001", "00000002", "00000003", &id];
     check(keys::sweep(2, 3, Some(&ID)), &sweep);
+    let purge = ["01", "7075726765", "0001", "00000002", "00000003", &id];
+    check(keys::purge(2, 3, &ID), &purge);
     check(keys::clock(258), &["02", "0000000000000102"]);
     check(keys::outcome(7, &ID.0), &["03", "00000007", &id]);
     check(keys::watermark(2, "sync"), &["04", "00000002", "73796e63", "0001"]);
@@ -51,6 +53,7 @@ fn a_key_begins_with_its_prefixes() {
     };
     check(keys::watermark(2, "x"), &[keys::watermarks(2)]);
     check(keys::sweep(2, 3, None), &[keys::sweeps()]);
+    check(keys::purge(2, 3, &ID), &[keys::purges()]);
     check(keys::mark(2, 3, &ID), &[keys::marks(2, 3)]);
     check(keys::record(2, 3, &ID).to_vec(), &[keys::records(2, 3)]);
     check(keys::birth(2, 3, &ID), &[keys::births(2, 3)]);
@@ -82,6 +85,7 @@ fn a_key_reads_back_as_it_was_written() -> Result<()> {
     assert_eq!(keys::mark_split(&keys::mark(2, 3, &ID))?, (2, 3, ID));
     assert_eq!(keys::sweep_split(&keys::sweep(2, 3, Some(&ID)))?, (2, 3, Some(ID)));
     assert_eq!(keys::sweep_split(&keys::sweep(2, 3, None))?, (2, 3, None));
+    assert_eq!(keys::purge_split(&keys::purge(2, 3, &ID))?, (2, 3, ID));
     assert_eq!(keys::clock_split(&keys::clock(258))?, 258);
     assert_eq!(keys::outcome_split(&keys::outcome(7, &ID.0))?, (7, ID.0));
     assert_eq!(keys::watermark_split(&keys::watermark(2, "x"))?, (2, "x".to_owned()));
@@ -231,6 +235,7 @@ proptest! {
         key.insert(0, space);
         let _ = (keys::meta_split(&key), keys::clock_split(&key), keys::outcome_split(&key));
         let _ = keys::sweep_split(&key);
+        let _ = keys::purge_split(&key);
         let _ = (keys::watermark_split(&key), keys::record_split(&key), keys::birth_split(&key));
         let _ = (keys::name_split(&key), keys::field_split(&key, 2), keys::link_split(&key));
         let _ = (keys::history_split(&key), keys::log_split(&key));

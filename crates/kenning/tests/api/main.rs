@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic where it stands")]
 
 mod indexes; // built and cleared away in the background
+mod merge; // two records that are one
 mod prune; // trimming the past
+mod purge; // removing values from everywhere
 
 use kenning::blocking::{Database, open};
 use kenning::{At, Draft, ErrorKind, Filter, Link, Walk, json};

@@ -1,0 +1,45 @@
+//! merge, purge.
+
+use kenning::Result;
+use kenning::blocking::Database;
+
+use crate::args::{Merge, Target};
+use crate::exit::Outcome;
+use crate::output::Output;
+
+pub(super) fn merge(
+    database: &Database,
+    merge: &Merge,
+    output: &mut Output<'_>,
+) -> Result<Outcome> {
+    let done = match merge.undo {
+        false => database.merge(&merge.keep, &merge.other)?,
+        true => database.unmerge(&merge.keep, &merge.other)?,
+    };
+    let row = vec![
+        ("table", done.table.as_str().into()),
+        ("kept", done.kept.to_string().into()),
+        ("taken", done.taken.to_string().into()),
+        ("links", done.links.into()),
+    ];
+    output.one(&row, &["table", "kept", "taken", "links"])?;
+    Ok(Outcome::Done)
+}
+
+pub(super) fn purge(
+    database: &Database,
+    target: &Target,
+    output: &mut Output<'_>,
+) -> Result<Outcome> {
+    let Some(purged) = database.purge(&target.table, &target.reference)? else {
+        return Ok(Outcome::Nothing);
+    };
+    let row = vec![
+        ("records", purged.records.into()),
+        ("links", purged.links.into()),
+        ("history", purged.history_rows.into()),
+        ("log", purged.log_changes.into()),
+    ];
+    output.one(&row, &["records", "links", "history", "log"])?;
+    Ok(Outcome::Done)
+}

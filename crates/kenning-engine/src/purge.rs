@@ -1,0 +1,424 @@
+//! The right to be forgotten: removing what a record ever said from everywhere.
+//!
+//! First the record is deleted, and a note of what is to be purged lands in the same batch. From
+//! then on the values are removed from the past in steps: from the log, where a change that put
+//! them becomes a delete; from the history of the record, of its names and of its index entries;
+//! and all that with its links too, which say something about it. At last the store rewrites its
+//! files, so that no byte stays behind, and the note goes away. A crash in between repeats what was
+//! not finished. What stays is the id and how often it was born: a link that somebody makes to it
+//! again must not find its way to the old one.
+//!
+//! What came before the purge is told apart from a later record of the same name by its births, and
+//! where an entry has none by the version of the purge. Views that were made before keep their
+//! snapshot, and what it shows stays on the disk as long as they do. Copies are out of reach.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kenning_index::LinkEntry;
+use kenning_record::{End, Id, LogBody, LogChange, LogEntry, RecordRef, Version, entry, keys};
+use kenning_store::{Batch, Error, ErrorKind, Range, Result, Row};
+
+use crate::build::Work;
+use crate::cache::cache_key;
+use crate::database::{Database, Handle};
+use crate::log::{Beside, write_beside};
+use crate::shared::{Shared, Waiting};
+use crate::table::{Table, number};
+use crate::tenant::{MERGES, Tenant};
+use crate::transaction::Transaction;
+use crate::view::View;
+
+/// Bytes after which what is changed so far is committed.
+const STEP_BYTES: usize = 8 << 20;
+/// Writes of one step.
+const STEP_ROWS: usize = 1_000;
+/// Links that one reading of the log looks for.
+const LINKS_MAX: usize = 10_000;
+
+/// What was purged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Records: the one that was named, and those that it had taken in.
+    pub records: u64,
+    /// States of records and of index entries in the history.
+    pub history_rows: u64,
+    /// Changes in the log.
+    pub log_changes: u64,
+    /// Links.
+    pub links: u64,
+}
+
+/// Held by who removes the past: two at once would bring back what the other one removed.
+pub(crate) struct Trimming(Arc<Shared>);
+
+impl Trimming {
+    pub(crate) fn begin(shared: &Arc<Shared>) -> Result<Self> {
+        if shared.trimming.swap(true, Ordering::AcqRel) {
+            let message = "the past is being pruned or purged already; try again when that is done";
+            return Err(Error::new(ErrorKind::Unavailable, "TRIMMING", message));
+        }
+        Ok(Trimming(Arc::clone(shared)))
+    }
+}
+
+impl Drop for Trimming {
+    fn drop(&mut self) {
+        self.0.trimming.store(false, Ordering::Release);
+    }
+}
+
+/// What [`Trimming`] guards.
+pub(crate) type IsTrimming = AtomicBool;
+
+impl Database {
+    /// Removes every value that a record ever had, and its links, from the records, the indexes,
+    /// the history, the log and the files. `None` if there never was such a record.
+    pub async fn purge(&self, table: &str, reference: &str) -> Result<Option<Purged>> {
+        let trimming = Trimming::begin(self.handle.shared())?;
+        let mark = async |transaction: &mut Transaction| transaction.purge(table, reference).await;
+        let records = self.transact(mark).await?;
+        if records.is_empty() {
+            return Ok(None);
+        }
+        let mut purged = Purged { records: records.len() as u64, ..Purged::default() };
+        let mut notes = Vec::new();
+        for end in records {
+            let key = keys::purge(self.tenant.number, end.table, &end.id);
+            if let Some(value) = self.view()?.source.get(&key).await? {
+                let note = Row { key: key.into(), value };
+                erase(&self.handle, &self.tenant, &note, &mut purged).await?;
+                notes.push(note);
+            }
+        }
+        finish(&self.handle, &notes).await?;
+        drop(trimming);
+        Ok(Some(purged))
+    }
+}
+
+/// Finishes what a crash, or a failing disk, left unfinished.
+pub(crate) async fn resume(handle: &Handle) -> Result<()> {
+    let view = View::now(handle, &Tenant::new(crate::tenant::ROOT, ""))?;
+    let notes = view.rows(Range::prefix(keys::purges())).await?;
+    if notes.is_empty() {
+        return Ok(());
+    }
+    // Whoever is at work finishes it.
+    let Ok(trimming) = Trimming::begin(handle.shared()) else { return Ok(()) };
+    for note in &notes {
+        let (tenant, ..) = keys::purge_split(&note.key)?;
+        let tenant = crate::sweep::named(handle, tenant).await?;
+        erase(handle, &tenant, note, &mut Purged::default()).await?;
+    }
+    finish(handle, &notes).await?;
+    drop(trimming);
+    Ok(())
+}
+
+/// Has the store forget what was removed, and then the notes.
+async fn finish(handle: &Handle, notes: &[Row]) -> Result<()> {
+    let shared = handle.shared();
+    shared.store()?.compact().await?;
+    let mut batch = Batch::new();
+    notes.iter().for_each(|note| batch.delete(&note.key));
+    let view = View::now(handle, &Tenant::new(crate::tenant::ROOT, ""))?;
+    write_beside(&view, Beside { batch, ..Beside::default() }).await
+}
+
+impl Transaction {
+    /// Deletes what is to be purged and leaves a note of each record. None if there never was one.
+    async fn purge(&mut self, table: &str, reference: &str) -> Result<Vec<End>> {
+        self.reads_checked = true;
+        let table = self.table_named(table).await?;
+        table.check_writable()?;
+        let id = self.id_for_life(&table, reference).await?;
+        let states = self.history_of_id(&table, id).await?;
+        let end = End { table: table.number, id };
+        if states.is_empty() && self.births(end).await? == 0 {
+            return Ok(Vec::new());
+        }
+        let aliases = states.iter().flat_map(|state| &state.record.aliases);
+        let taken = self.taken_in(&table, aliases).await?;
+        let was_half_done = std::mem::replace(&mut self.half_done, true);
+        let mut ends = Vec::new();
+        self.delete_for_purge(&table, end, &mut ends).await?;
+        let merges = self.table_named(MERGES).await?;
+        for (id, _) in taken {
+            self.delete_for_purge(&table, End { table: table.number, id }, &mut ends).await?;
+            let merge = crate::merge::merge_id(self, &table, id)?;
+            self.remove(&merges, merge).await?;
+        }
+        self.half_done = was_half_done;
+        Ok(ends)
+    }
+
+    async fn delete_for_purge(
+        &mut self,
+        table: &Table,
+        end: End,
+        ends: &mut Vec<End>,
+    ) -> Result<()> {
+        self.remove(table, end.id).await?;
+        let births = self.births(end).await?;
+        let note = keys::purge(self.tenant.number, end.table, &end.id);
+        // Its version, which it gets as every entry does, says what came before.
+        self.staging.put(&note, &births.to_le_bytes(), None);
+        ends.push(end);
+        Ok(())
+    }
+}
+
+/// What one note says is to be removed.
+struct Subject {
+    end: End,
+    /// The births that are over.
+    births: u32,
+    /// The version in which it was deleted.
+    until: Version,
+}
+
+/// Removing one subject from the past of its tenant.
+struct Erasing<'a> {
+    subject: Subject,
+    view: View,
+    batch: Batch,
+    purged: &'a mut Purged,
+}
+
+/// Removes the values of a deleted record from the past.
+async fn erase(
+    handle: &Handle,
+    tenant: &Arc<Tenant>,
+    note: &Row,
+    purged: &mut Purged,
+) -> Result<()> {
+    let (_, table, id) = keys::purge_split(&note.key)?;
+    let (until, births) = entry::check(&note.value)?;
+    let damaged = |_| Error::corrupt("NOTE_DAMAGED", "a note about a purge is damaged");
+    let births = u32::from_le_bytes(births.try_into().map_err(damaged)?);
+    let subject = Subject { end: End { table, id }, births, until };
+    crate::sweep::clear_links(handle, tenant, subject.end).await?;
+    wait_cleared(handle, tenant, table).await?;
+    let view = View::now(handle, tenant)?;
+    let mut erasing = Erasing { subject, view, batch: Batch::new(), purged };
+    loop {
+        let links = erasing.links().await?;
+        let ids: HashSet<Id> = links.iter().map(|(_, link)| link.link).collect();
+        erasing.log(&ids).await?;
+        erasing.link_records(&ids).await?;
+        erasing.link_entries(&links).await?;
+        erasing.purged.links += ids.len() as u64;
+        if ids.is_empty() {
+            break;
+        }
+        erasing.view = View::now(handle, tenant)?;
+    }
+    erasing.record().await?;
+    erasing.names().await?;
+    erasing.fields().await?;
+    erasing.commit().await
+}
+
+/// Waits until no index of the table is being cleared away: what is cleared goes into the history.
+async fn wait_cleared(handle: &Handle, tenant: &Arc<Tenant>, table: u32) -> Result<()> {
+    let waiting = Waiting::new(handle.shared());
+    loop {
+        let seen = handle.shared().published();
+        let view = View::now(handle, tenant)?;
+        let mut is_clearing = false;
+        for note in view.rows(Range::prefix(keys::index_works_of(tenant.number))).await? {
+            let (_, of, _) = keys::index_work_split(&note.key)?;
+            is_clearing |= of == table && matches!(Work::decode(&note.value)?, Work::Clear { .. });
+        }
+        if !is_clearing {
+            return Ok(());
+        }
+        waiting.moved(seen).await;
+    }
+}
+
+impl Erasing<'_> {
+    /// Some entries of links in the history that belong to the subject, with their keys there.
+    async fn links(&self) -> Result<Vec<(Row, LinkEntry)>> {
+        let tenant = self.view.tenant.number;
+        let mut links = Vec::new();
+        for side in [keys::OUT, keys::IN] {
+            let prefix = Range::prefix(keys::links_of(tenant, side, self.subject.end));
+            let mut next = Some(keys::history_range(&prefix).forward());
+            while let Some(scan) = next
+                && links.len() < LINKS_MAX
+            {
+                let page = self.view.source.page(&scan).await?;
+                for row in page.rows {
+                    let (key, _) = keys::history_split(&row.key)?;
+                    let (version, payload) = entry::check(&row.value)?;
+                    let link = LinkEntry::read(tenant, key, version, payload)?;
+                    if link.near_birth <= self.subject.births {
+                        links.push((row, link));
+                    }
+                }
+                next = page.rest;
+            }
+        }
+        Ok(links)
+    }
+
+    /// Rewrites the transactions that put the subject, or one of `links`.
+    async fn log(&mut self, links: &HashSet<Id>) -> Result<()> {
+        let tenant = self.view.tenant.number;
+        let mut next = Some(crate::log::whole(tenant).forward());
+        while let Some(scan) = next {
+            let page = self.view.source.page(&scan).await?;
+            for row in &page.rows {
+                let (_, version) = keys::log_split(&row.key)?;
+                let entry = LogEntry::decode(&row.value, version)?;
+                let mut body = LogBody::new();
+                let mut erased = 0;
+                for change in entry.changes() {
+                    let change = change?;
+                    let is_erased = self.is_erased(&change, version, links)?;
+                    erased += u64::from(is_erased);
+                    body.push(change.table, change.id, change.after.filter(|_| !is_erased));
+                }
+                if erased > 0 {
+                    self.purged.log_changes += erased;
+                    self.batch.put_with(&row.key, |bytes| body.finish(entry.head, bytes));
+                    self.step().await?;
+                }
+            }
+            next = page.rest;
+        }
+        Ok(())
+    }
+
+    /// Whether a change of the log put a value that is to be removed.
+    fn is_erased(
+        &self,
+        change: &LogChange<'_>,
+        version: Version,
+        links: &HashSet<Id>,
+    ) -> Result<bool> {
+        let Some(payload) = change.after else { return Ok(false) };
+        if change.table == self.subject.end.table && change.id == self.subject.end.id {
+            return Ok(version <= self.subject.until);
+        }
+        if change.table == number::LINKS && links.contains(&change.id) {
+            return self.is_of_subject(RecordRef::new(payload)?);
+        }
+        Ok(false)
+    }
+
+    /// Whether the record of a link is of a birth of the subject that is over.
+    fn is_of_subject(&self, record: RecordRef<'_>) -> Result<bool> {
+        let arc = kenning_index::Arc::read(record)?;
+        let Subject { end, births, .. } = self.subject;
+        Ok((arc.source == end && arc.source_birth <= births)
+            || (arc.target == end && arc.target_birth <= births))
+    }
+
+    async fn link_records(&mut self, ids: &HashSet<Id>) -> Result<()> {
+        let tenant = self.view.tenant.number;
+        for id in ids {
+            let key = keys::record(tenant, number::LINKS, id);
+            for row in self.view.rows(keys::history_of(&key)).await? {
+                if self.is_of_subject(RecordRef::new(entry::check(&row.value)?.1)?)? {
+                    self.remove(&row.key).await?;
+                }
+            }
+            self.view.handle.shared().cache.forget(&cache_key(&key));
+        }
+        Ok(())
+    }
+
+    /// The entries of links, under both ends. Last, because they lead to everything else.
+    async fn link_entries(&mut self, links: &[(Row, LinkEntry)]) -> Result<()> {
+        // Durably gone are the others before these are.
+        self.commit().await?;
+        let tenant = self.view.tenant.number;
+        for (row, link) in links {
+            let (_, until) = keys::history_split(&row.key)?;
+            let other = if link.direction == keys::OUT { keys::IN } else { keys::OUT };
+            let far = keys::link(tenant, other, link.far, &link.kind, link.near);
+            self.remove(&row.key).await?;
+            self.remove(&keys::history(&far, until)).await?;
+        }
+        self.commit().await
+    }
+
+    async fn record(&mut self) -> Result<()> {
+        let Subject { end, until, .. } = self.subject;
+        let key = keys::record(self.view.tenant.number, end.table, &end.id);
+        self.past_of(keys::history_of(&key), |_, _| Ok(true)).await?;
+        self.view.handle.shared().cache.forget(&cache_key(&key));
+        assert!(until > 0, "a purge has a version");
+        Ok(())
+    }
+
+    async fn names(&mut self) -> Result<()> {
+        let range = keys::history_range(&Range::prefix(keys::names(self.view.tenant.number)));
+        let end = self.subject.end;
+        self.past_of(range, |key, payload| {
+            let name = keys::name_split(key)?;
+            let owner = match name.alias_of {
+                Some(id) => id,
+                None => kenning_index::entry_id(payload)?,
+            };
+            Ok(name.table == end.table && owner == end.id)
+        })
+        .await
+    }
+
+    async fn fields(&mut self) -> Result<()> {
+        let (tenant, end) = (self.view.tenant.number, self.subject.end);
+        let fields = Range::prefix(keys::fields_of_table(tenant, end.table));
+        self.past_of(keys::history_range(&fields), |key, payload| {
+            // Whose it is stands at the end of the key, or, where a value is unique, behind it.
+            let id = if payload.is_empty() { key } else { payload };
+            Ok(id.ends_with(end.id.as_bytes()))
+        })
+        .await
+    }
+
+    /// Removes the rows of a range of the history that `is_of` says are the subject's.
+    async fn past_of(
+        &mut self,
+        range: Range,
+        is_of: impl Fn(&[u8], &[u8]) -> Result<bool>,
+    ) -> Result<()> {
+        let mut next = Some(range.forward());
+        while let Some(scan) = next {
+            let page = self.view.source.page(&scan).await?;
+            for row in &page.rows {
+                let (key, until) = keys::history_split(&row.key)?;
+                if until <= self.subject.until && is_of(key, entry::split(&row.value)?.1)? {
+                    self.remove(&row.key).await?;
+                }
+            }
+            next = page.rest;
+        }
+        Ok(())
+    }
+
+    async fn remove(&mut self, key: &[u8]) -> Result<()> {
+        self.batch.delete(key);
+        self.purged.history_rows += 1;
+        self.step().await
+    }
+
+    async fn step(&mut self) -> Result<()> {
+        if self.batch.size_bytes() >= STEP_BYTES || self.batch.len() >= STEP_ROWS {
+            self.commit().await?;
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        write_beside(&self.view, Beside { batch, ..Beside::default() }).await
+    }
+}

@@ -35,9 +35,8 @@ const WAITING_TABLES_MAX: usize = 2;
 const WAITING_RUNS_MAX: usize = 16;
 /// A journal of more bytes is followed by another when a table is written out.
 const JOURNAL_BYTES: usize = 64_000_000;
-/// A value that makes a journal longer, and the key that it is stored under for a moment.
-const FILLER_BYTES: usize = 4 << 20;
-const NEVER_STORED: &[u8] = &[0];
+/// Keys of a batch that makes a journal longer.
+const FILLER_KEYS: usize = 64;
 /// So often fjall's threads must be seen idle. A thread that has more to do pauses shorter.
 const IDLE_LOOKS: usize = 5;
 /// After so many views fjall finds out which versions nobody looks at any more.
@@ -352,18 +351,23 @@ impl Tables {
     /// Has fjall begin another journal, and remove those that have what is gone: it does so once
     /// one is long enough and something is written out.
     fn end_journal(&self) -> Result<()> {
-        let filler = vec![0; FILLER_BYTES];
-        let mut batch = Batch::new();
-        batch.put(NEVER_STORED, &filler);
-        for _ in 0..=JOURNAL_BYTES / FILLER_BYTES {
-            self.commit(&batch, Durability::Relaxed)?;
-        }
-        let mut batch = Batch::new();
-        batch.delete(NEVER_STORED);
-        self.commit(&batch, Durability::Strict)?;
+        // Removing what nobody can have stored, because it is too long, changes nothing.
+        let mut key = vec![0; limits::KEY_BYTES_MAX + 1];
+        let rounds = JOURNAL_BYTES / (FILLER_KEYS * key.len()) + 1;
         let _alone = self.alone();
-        self.check_alive()?;
-        self.remember(self.write_out().and_then(|()| self.wait_until_idle()))
+        for _ in 0..rounds {
+            self.check_alive()?;
+            self.remember(self.wait_for_room())?;
+            let mut writes = OwnedWriteBatch::with_capacity(self.db.clone(), FILLER_KEYS);
+            for number in 0..FILLER_KEYS {
+                key[1] = number as u8;
+                writes.remove(&self.keyspaces[0], &key[..]);
+            }
+            self.remember(writes.commit().map_err(|error| self.committing_failed(error)))?;
+        }
+        self.remember(self.write_out().and_then(|()| self.wait_until_idle()))?;
+        self.show();
+        Ok(())
     }
 
     /// Waits until fjall's threads have nothing to do. A list of tables that could not be made

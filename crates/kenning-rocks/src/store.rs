@@ -27,8 +27,6 @@ const CLOSED: &str = "CLOSED";
 const CLOSED_NEXT: &str = "CLOSED.next";
 /// Recent writes that a close leaves to be replayed.
 const REPLAYED_WRITES_MAX: u64 = 10_000;
-/// A key that no database has. Removing it changes nothing, and makes a file of one entry.
-const NEVER_STORED: &[u8] = &[0];
 /// Bytes that RocksDB adds to a write in a batch, at most: tag, family, two lengths.
 const WRITE_BYTES_MORE: usize = 12;
 
@@ -200,9 +198,9 @@ impl Engine {
     }
 
     /// Changes the list of files once more: the last change was written behind a list that still
-    /// names what it took away.
+    /// names what it took away. Nobody can have stored a key that long.
     fn forget_files(&self) -> Result<(), rocksdb::Error> {
-        self.db().delete(NEVER_STORED)?;
+        self.db().delete([0; limits::KEY_BYTES_MAX + 1])?;
         self.flush()
     }
 

@@ -41,6 +41,10 @@ impl Store for Capture {
         self.inner.compact()
     }
 
+    fn erase(&self) -> BoxFuture<'_, Result<()>> {
+        self.inner.erase()
+    }
+
     fn verify(&self) -> BoxFuture<'_, Result<Vec<Finding>>> {
         self.inner.verify()
     }

@@ -120,7 +120,7 @@ pub(crate) async fn resume(handle: &Handle) -> Result<()> {
 /// Has the store forget what was removed, and then the notes.
 async fn finish(handle: &Handle, notes: &[Row]) -> Result<()> {
     let shared = handle.shared();
-    shared.store()?.compact().await?;
+    shared.store()?.erase().await?;
     let mut batch = Batch::new();
     notes.iter().for_each(|note| batch.delete(&note.key));
     let view = View::now(handle, &Tenant::new(crate::tenant::ROOT, ""))?;

@@ -23,10 +23,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use kenning_store::{Result, limits};
+use kenning_store::Result;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{damaged, io_error};
+use crate::filler;
 
 const SUFFIX: &str = ".jnl";
 const BUFFER_BYTES: usize = 256 << 10;
@@ -190,7 +191,7 @@ impl Reader {
         let key = usize::from(u16::from_le_bytes(part(&head, AT_KEY_LENGTH)));
         let value = u32::from_le_bytes(part(&head, AT_VALUE_LENGTH)) as usize;
         let stored = u32::from_le_bytes(part(&head, AT_STORED_LENGTH)) as usize;
-        if key > limits::KEY_BYTES_MAX || value.max(stored) > limits::VALUE_BYTES_MAX {
+        if !filler::fits(key, value.max(stored)) {
             return Ok(false);
         }
         let mut left = key + stored;

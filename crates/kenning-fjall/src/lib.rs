@@ -16,6 +16,7 @@
 mod closed; // the note of a clean end
 mod error; // fjall's errors, as what to do
 mod files; // what every look at files needs
+mod filler; // what makes a journal longer
 mod journal; // reading the journal before fjall does
 mod options; // what fjall is told
 mod size; // what a range takes

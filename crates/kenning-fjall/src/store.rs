@@ -22,7 +22,7 @@ use crate::error::{damaged, store_error};
 use crate::files::{pause, wait_until_closed};
 use crate::options::Settings;
 use crate::snapshot::FjallSnapshot;
-use crate::{closed, journal, options, trees};
+use crate::{closed, filler, journal, options, trees};
 
 /// The engine's name in the marker of a database folder.
 const ENGINE: &str = "fjall";
@@ -324,8 +324,17 @@ impl Tables {
             self.remember(self.persist(PersistMode::Buffer))?;
             self.remember(keyspace.major_compact().map_err(failed))?;
         }
-        // What follows also lets go of the tables that the merges above replaced.
+        drop(self.view());
+        self.rewritten.store(self.view().seqno(), Ordering::Release);
+        self.forget_unseen().map_err(failed)
+    }
+
+    fn erase(&self) -> Result<()> {
+        self.compact()?;
+        // This also lets go of the tables that were replaced just now.
         self.end_journal()?;
+        let failed = |error: fjall::Error| store_error("erasing", error);
+        self.remember(self.keyspaces[0].major_compact().map_err(failed))?;
         self.rewritten.store(self.view().seqno(), Ordering::Release);
         self.forget_unseen().map_err(failed)
     }
@@ -351,8 +360,7 @@ impl Tables {
     /// Has fjall begin another journal, and remove those that have what is gone: it does so once
     /// one is long enough and something is written out.
     fn end_journal(&self) -> Result<()> {
-        // Removing what nobody can have stored, because it is too long, changes nothing.
-        let mut key = vec![0; limits::KEY_BYTES_MAX + 1];
+        let mut key = vec![0; filler::KEY_BYTES];
         let rounds = JOURNAL_BYTES / (FILLER_KEYS * key.len()) + 1;
         let _alone = self.alone();
         for _ in 0..rounds {
@@ -507,6 +515,10 @@ impl Store for FjallStore {
 
     fn compact(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async { self.engine.tables().compact() })
+    }
+
+    fn erase(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { self.engine.tables().erase() })
     }
 
     fn verify(&self) -> BoxFuture<'_, Result<Vec<Finding>>> {

@@ -7,12 +7,12 @@
 
 use fjall::{AbstractTree, Keyspace};
 use kenning_store::regions::{FAMILIES, family_of};
-use kenning_store::{Error, ErrorKind, Finding, Result, limits};
+use kenning_store::{Error, ErrorKind, Finding, Result};
 
 use crate::error::{damaged, io_error, store_error};
 use crate::files::sum;
 use crate::store::{Engine, Tables};
-use crate::{journal, trees};
+use crate::{filler, journal, trees};
 
 impl Engine {
     pub(crate) fn verify(&self) -> Result<Vec<Finding>> {
@@ -100,8 +100,7 @@ fn check_entries(
     let mut last: Option<fjall::UserKey> = None;
     for entry in entries {
         let (key, value) = entry?;
-        let fits = (1..=limits::KEY_BYTES_MAX).contains(&key.len())
-            && value.len() <= limits::VALUE_BYTES_MAX;
+        let fits = !key.is_empty() && filler::fits(key.len(), value.len());
         // A key may be there more than once, as it was at different times.
         let ascends = last.is_none_or(|last| last <= key);
         if !fits || !ascends || family_of(&key) != family {

@@ -193,15 +193,17 @@ impl Engine {
         // The calls above have no result; whether the disk took it is known here.
         self.db()
             .wait_for_compact(&WaitForCompactOptions::default())
-            .and_then(|()| self.forget_files())
             .map_err(|error| store_error("compacting", error))
     }
 
-    /// Changes the list of files once more: the last change was written behind a list that still
-    /// names what it took away. Nobody can have stored a key that long.
-    fn forget_files(&self) -> Result<(), rocksdb::Error> {
-        self.db().delete([0; limits::KEY_BYTES_MAX + 1])?;
-        self.flush()
+    fn erase(&self) -> Result<()> {
+        self.compact()?;
+        // The list of files changes once more: the last change was written behind a list that still
+        // names what it took away. Nobody can have stored a key that long.
+        self.db()
+            .delete([0; limits::KEY_BYTES_MAX + 1])
+            .and_then(|()| self.flush())
+            .map_err(|error| store_error("erasing", error))
     }
 
     /// What a region takes in files, by their indexes, and in memory, by looking.
@@ -287,6 +289,10 @@ impl Store for RocksStore {
 
     fn compact(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async { self.engine.compact() })
+    }
+
+    fn erase(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { self.engine.erase() })
     }
 
     fn verify(&self) -> BoxFuture<'_, Result<Vec<Finding>>> {

@@ -27,9 +27,12 @@ pub trait Store: Send + Sync + 'static {
     /// does not exist.
     fn checkpoint<'a>(&'a self, target: &'a Path) -> BoxFuture<'a, Result<()>>;
 
-    /// Rewrites what is stored without what is no longer needed. What was deleted or overwritten
-    /// before, and is shown by no snapshot, is in no file of the store any more.
+    /// Rewrites what is stored without what is no longer needed.
     fn compact(&self) -> BoxFuture<'_, Result<()>>;
+
+    /// Compacts, and leaves no byte of what is gone behind: what was deleted or overwritten before,
+    /// and is shown by no snapshot, is in no file of the store any more, nor in its logs and lists.
+    fn erase(&self) -> BoxFuture<'_, Result<()>>;
 
     /// Reads everything, checks every checksum below this border, and tells what is wrong.
     fn verify(&self) -> BoxFuture<'_, Result<Vec<Finding>>>;

@@ -157,6 +157,10 @@ impl Store for Faulty {
         self.inner.compact()
     }
 
+    fn erase(&self) -> BoxFuture<'_, Result<()>> {
+        self.inner.erase()
+    }
+
     fn verify(&self) -> BoxFuture<'_, Result<Vec<Finding>>> {
         self.inner.verify()
     }

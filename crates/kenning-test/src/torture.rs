@@ -62,7 +62,7 @@ macro_rules! torture {
             no_acknowledged_commit_is_lost_by_a_disk_that_fails_for_good
             no_acknowledged_commit_is_lost_by_a_full_disk
             a_disk_that_is_really_full_is_told_and_lived_through
-            compacting_erases_what_is_gone_from_every_file
+            erasing_leaves_nothing_of_what_is_gone_in_any_file
             what_cannot_be_opened_says_why
             a_snapshot_holds_the_folder
             a_clean_end_leaves_no_long_log_to_replay

@@ -68,6 +68,9 @@ pub fn compacting_changes_nothing(fresh: Fresh) {
     block_on(store.compact()).unwrap();
     assert_eq!(everything(&store), before);
     assert_eq!(verify(&store), []);
+    block_on(store.erase()).unwrap();
+    assert_eq!(everything(&store), before);
+    assert_eq!(verify(&store), []);
     assert_eq!(everything(&subject.reopen(store).unwrap()), before);
 }
 

@@ -17,9 +17,9 @@ fn files_with_secret(db: &Path) -> Vec<PathBuf> {
     files(db, |_| true).into_iter().filter(finder).collect()
 }
 
-/// Compacting leaves no byte of what was deleted or overwritten in any file: neither in tables and
+/// Erasing leaves no byte of what was deleted or overwritten in any file: neither in tables and
 /// logs, nor in lists of files, which name the first and the last key of each.
-pub fn compacting_erases_what_is_gone_from_every_file(engine: &dyn Engine) {
+pub fn erasing_leaves_nothing_of_what_is_gone_in_any_file(engine: &dyn Engine) {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("db");
     let mut store = engine.open_small(&path, Create::New).unwrap();
@@ -57,7 +57,7 @@ pub fn compacting_erases_what_is_gone_from_every_file(engine: &dyn Engine) {
         drop(held);
         // A view that does not show it does not keep it, once it ends.
         let held = block_on(store.snapshot()).unwrap();
-        block_on(store.compact()).unwrap();
+        block_on(store.erase()).unwrap();
         put(&*store, &[0x10, 0x80], b"something else", Durability::Strict).unwrap();
         drop(held);
         assert_eq!(files_with_secret(&path), Vec::<PathBuf>::new(), "round {round}");

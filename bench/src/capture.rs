@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use kenning_store::{Batch, BoxFuture, Bytes, Durability, Finding, PartId, Range, Result};
-use kenning_store::{Memory, Snapshot, Store};
+use kenning_store::{Folder, Memory, Snapshot, Store};
 
 /// Keeps everything in memory, and every batch besides.
 pub(crate) struct Capture {
@@ -33,8 +33,12 @@ impl Store for Capture {
         self.inner.commit(batch, durability)
     }
 
-    fn checkpoint<'a>(&'a self, target: &'a Path) -> BoxFuture<'a, Result<()>> {
+    fn checkpoint<'a>(&'a self, target: &'a Path) -> BoxFuture<'a, Result<Arc<dyn Snapshot>>> {
         self.inner.checkpoint(target)
+    }
+
+    fn folder(&self) -> Option<&Folder> {
+        self.inner.folder()
     }
 
     fn compact(&self) -> BoxFuture<'_, Result<()>> {

@@ -629,7 +629,7 @@ impl Database {
 
     /// Writes a consistent copy, which opens as a database of its own.
     pub async fn checkpoint(&self, target: &Path) -> Result<()> {
-        self.handle.shared.store()?.checkpoint(target).await
+        self.handle.shared.store()?.checkpoint(target).await.map(drop)
     }
 
     /// Makes every commit so far durable.

@@ -38,6 +38,10 @@ impl FjallSnapshot {
         self.view.as_ref().expect("it is there until it is dropped")
     }
 
+    pub(crate) fn view(&self) -> &fjall::Snapshot {
+        &self.view
+    }
+
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         let keyspace = &self.engine.tables().keyspaces[family_of(key)];
         let value =

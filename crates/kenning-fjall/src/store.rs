@@ -447,12 +447,13 @@ fn key_of<'a>(write: &Write<'a>) -> &'a [u8] {
 
 impl Engine {
     /// Writes a copy of a view: fjall cannot say which of its files belong together.
-    fn checkpoint(&self, target: &Path) -> Result<()> {
-        let view = self.tables().view();
+    fn checkpoint(self: &Arc<Self>, target: &Path) -> Result<Arc<dyn Snapshot>> {
+        let snapshot = FjallSnapshot::new(self);
+        let view = snapshot.view();
         self.folder.copy(target, |copy| {
             let store = copy.store();
             let tables = Tables::open(&store, COPY_SETTINGS, true)?;
-            let copied = copy_view(self, &view, &tables).and_then(|()| tables.write_out());
+            let copied = copy_view(self, view, &tables).and_then(|()| tables.write_out());
             drop(tables);
             let is_closed = wait_until_closed(&store);
             copied?;
@@ -460,7 +461,8 @@ impl Engine {
                 closed::say(&store, true)?;
             }
             trees::sync(&store)
-        })
+        })?;
+        Ok(Arc::new(snapshot))
     }
 }
 
@@ -509,8 +511,12 @@ impl Store for FjallStore {
         Box::pin(async move { self.engine.tables().commit(&batch, durability) })
     }
 
-    fn checkpoint<'a>(&'a self, target: &'a Path) -> BoxFuture<'a, Result<()>> {
+    fn checkpoint<'a>(&'a self, target: &'a Path) -> BoxFuture<'a, Result<Arc<dyn Snapshot>>> {
         Box::pin(async move { self.engine.checkpoint(target) })
+    }
+
+    fn folder(&self) -> Option<&Folder> {
+        Some(&self.engine.folder)
     }
 
     fn compact(&self) -> BoxFuture<'_, Result<()>> {

@@ -32,8 +32,8 @@ const MEMORY_TABLES_MAX: i32 = 4;
 const SYNC_STEP_BYTES: u64 = 1 << 20;
 const MESSAGES_BYTES_MAX: usize = 1 << 20;
 const MESSAGES_FILES: usize = 2;
-/// While verifying, nothing is read twice.
-const VERIFY_CACHE_BYTES: usize = 8 << 20;
+/// Of what is read once, nothing is kept.
+const READING_CACHE_BYTES: usize = 8 << 20;
 
 /// What can be set of an open store. None of it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +86,8 @@ pub(crate) fn options(settings: &Settings) -> Options {
 
 /// The options under which a second, read-only handle reads every file from the disk, and leaves
 /// no trace.
-pub(crate) fn verify_options() -> Options {
-    let cache = Cache::new_lru_cache(VERIFY_CACHE_BYTES);
+pub(crate) fn reading_options() -> Options {
+    let cache = Cache::new_lru_cache(READING_CACHE_BYTES);
     let mut options = Options::default();
     options.enable_statistics();
     let mut tables = tables(&cache);

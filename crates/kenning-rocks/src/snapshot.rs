@@ -9,17 +9,17 @@ use kenning_store::{BoxFuture, Bytes, Direction, Found, Page, Result, Rows, Scan
 use rocksdb::{DBPinnableSlice, DBRawIterator, ReadOptions};
 
 use crate::error::store_error;
-use crate::raw::Frozen;
-use crate::store::Engine;
+use crate::raw::{Database, Frozen};
 
 /// Fewer keys than this are read one by one: batching them costs more than it saves.
 const BATCHED_KEYS_MIN: usize = 8;
 
-pub(crate) struct RocksSnapshot(Frozen<Engine>);
+/// `T` holds the database.
+pub(crate) struct RocksSnapshot<T: AsRef<Database>>(Frozen<T>);
 
-impl RocksSnapshot {
-    pub(crate) fn new(engine: &Arc<Engine>) -> Self {
-        RocksSnapshot(Frozen::new(engine))
+impl<T: AsRef<Database>> RocksSnapshot<T> {
+    pub(crate) fn new(owner: &Arc<T>) -> Self {
+        RocksSnapshot(Frozen::new(owner))
     }
 
     fn get_each(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>> {
@@ -95,7 +95,7 @@ fn value(read: Result<Option<DBPinnableSlice<'_>>, rocksdb::Error>) -> Result<Op
     Ok(value.map(|value| Bytes::copy_from_slice(&value)))
 }
 
-impl Snapshot for RocksSnapshot {
+impl<T: AsRef<Database> + Send + Sync> Snapshot for RocksSnapshot<T> {
     fn try_get(&self, key: &[u8]) -> Result<Found> {
         match self.0.get_cached(family_of(key), key) {
             Ok(Some(value)) => Ok(Found::Here(Bytes::copy_from_slice(&value))),

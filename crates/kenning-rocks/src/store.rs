@@ -10,11 +10,11 @@ use kenning_store::{Folder, PartId, Range, Result, Snapshot, Store, Write, limit
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, DBRecoveryMode, FlushOptions,
-    ReadOptions, ReadTier, WaitForCompactOptions, WriteBatch, WriteOptions, properties,
+    Options, ReadOptions, ReadTier, WaitForCompactOptions, WriteBatch, WriteOptions, properties,
 };
 
 use crate::error::store_error;
-use crate::options::{Settings, families, options};
+use crate::options::{Settings, families, options, reading_options};
 use crate::raw::Database;
 use crate::snapshot::RocksSnapshot;
 use kenning_store::regions::{Region, family_of, regions};
@@ -59,6 +59,15 @@ pub(crate) struct Engine {
     pub(crate) folder: Folder,
     /// The error after which nothing is committed any more.
     failed: OnceLock<Error>,
+}
+
+/// A copy that is open to be read.
+struct Copied(Database);
+
+impl AsRef<Database> for Copied {
+    fn as_ref(&self) -> &Database {
+        &self.0
+    }
 }
 
 impl AsRef<Database> for Engine {
@@ -170,7 +179,8 @@ impl Engine {
         self.db().flush_cfs_opt(&families, &FlushOptions::default())
     }
 
-    fn checkpoint(&self, target: &Path) -> Result<()> {
+    fn checkpoint(&self, target: &Path) -> Result<Arc<dyn Snapshot>> {
+        let mut read = None;
         self.folder.copy(target, |copy| {
             let store = copy.store();
             let failed = |error| store_error(&format!("copying to {}", target.display()), error);
@@ -180,8 +190,13 @@ impl Engine {
                 .and_then(|checkpoint| checkpoint.create_checkpoint(&store))
                 .map_err(failed)?;
             // It syncs what it links, not what it copies.
-            sync_files(&store).map_err(|error| file_error("syncing", &store, error))
-        })
+            sync_files(&store).map_err(|error| file_error("syncing", &store, error))?;
+            // While the copy is nobody's database yet.
+            let db = open_to_read(&store, &reading_options()).map_err(failed)?;
+            read = Some(Arc::new(Copied(Database::new(db))));
+            Ok(())
+        })?;
+        Ok(Arc::new(RocksSnapshot::new(&read.expect("the copy was filled"))))
     }
 
     fn compact(&self) -> Result<()> {
@@ -244,6 +259,11 @@ impl Drop for Engine {
     }
 }
 
+/// Opens files that nobody changes, and leaves no trace.
+pub(crate) fn open_to_read(store: &Path, options: &Options) -> Result<DB, rocksdb::Error> {
+    DB::open_cf_descriptors_read_only(options, store, families(options), false)
+}
+
 /// Checks that a store which says that it was closed has as many writes as it had then.
 fn check_closed(closed: &Path, db: &DB) -> Result<()> {
     let said = fs::read_to_string(closed).map_err(|error| file_error("reading", closed, error))?;
@@ -283,8 +303,12 @@ impl Store for RocksStore {
         Box::pin(async move { self.engine.commit(&batch, durability) })
     }
 
-    fn checkpoint<'a>(&'a self, target: &'a Path) -> BoxFuture<'a, Result<()>> {
+    fn checkpoint<'a>(&'a self, target: &'a Path) -> BoxFuture<'a, Result<Arc<dyn Snapshot>>> {
         Box::pin(async move { self.engine.checkpoint(target) })
+    }
+
+    fn folder(&self) -> Option<&Folder> {
+        Some(&self.engine.folder)
     }
 
     fn compact(&self) -> BoxFuture<'_, Result<()>> {

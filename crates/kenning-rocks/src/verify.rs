@@ -9,8 +9,8 @@ use rocksdb::statistics::Ticker;
 use rocksdb::{DB, ReadOptions};
 
 use crate::error::store_error;
-use crate::options::{families, verify_options};
-use crate::store::Engine;
+use crate::options::reading_options;
+use crate::store::{Engine, open_to_read};
 use kenning_store::regions::{FAMILIES, family_of};
 
 const READ_AHEAD_BYTES: usize = 2 << 20;
@@ -27,13 +27,8 @@ impl Engine {
     }
 
     fn read_everything(&self) -> Result<Vec<Finding>> {
-        let options = verify_options();
-        let opened = DB::open_cf_descriptors_read_only(
-            &options,
-            self.folder.store(),
-            families(&options),
-            false,
-        );
+        let options = reading_options();
+        let opened = open_to_read(&self.folder.store(), &options);
         let db = match opened.map_err(|error| store_error("opening the files again", error)) {
             Ok(db) => db,
             Err(error) => return finding("all", error).map(|found| vec![found]),

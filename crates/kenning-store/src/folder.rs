@@ -6,6 +6,7 @@
 //! | `LOCK` | locked while a process has the folder open; says which one |
 //! | `store/` | the engine's own files |
 //! | `parts/` | blobs: `<32 hexadecimal digits>.part` |
+//! | `copy.tmp/` | a copy on its way into a backup; what a crash left of it is cleared away |
 //!
 //! The marker is written last, so a folder with a marker is whole. Until then `LOCK` says that the
 //! folder is in the making, which is the only thing that allows a later open to clear it: a
@@ -15,12 +16,14 @@
 //! (`u32`, little-endian). Whatever must survive a power loss is written under another name,
 //! synced, renamed, and its folder synced.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
+use crate::lock::{self, LOCK, Lock, Said};
 use crate::{Bytes, Error, ErrorKind, Finding, PartId, Result};
 
 /// The version of everything that is stored in a database folder.
@@ -28,17 +31,17 @@ pub const FORMAT_VERSION: u32 = 1;
 
 const MARKER: &str = "KENNING";
 const MARKER_NEXT: &str = "KENNING.next";
-const LOCK: &str = "LOCK";
 const STORE: &str = "store";
 /// Where an engine may prepare `store/`, to rename it.
 const STORE_NEXT: &str = "store.tmp";
 const PARTS: &str = "parts";
+/// Where a copy lies that nobody keeps. In the folder, so that it can be made of links; never in
+/// `store/`, which belongs to the engine.
+const SCRATCH: &str = "copy.tmp";
 const PART_SUFFIX: &str = ".part";
 const PART_NEXT_SUFFIX: &str = ".next";
 /// The length and the checksum behind the bytes of a part.
 const TRAILER_BYTES: usize = size_of::<u64>() + size_of::<u32>();
-/// Bytes of `LOCK`: always the same, so that rewriting it never shortens it.
-const LOCK_BYTES: usize = 26;
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// What `open` does where there is no database.
@@ -61,17 +64,29 @@ pub struct Folder {
     lock: Lock,
     new: bool,
     parts: Mutex<()>,
+    /// Whether somebody uses `copy.tmp/`.
+    copying: AtomicBool,
 }
 
-/// The file `LOCK`, locked.
+/// The place for one copy that nobody keeps; whatever is there goes when this is dropped.
 #[derive(Debug)]
-struct Lock(File);
+pub struct Scratch<'a> {
+    folder: &'a Folder,
+    path: PathBuf,
+}
 
-impl Drop for Lock {
+impl Scratch<'_> {
+    /// Where the copy may be made. Nothing is there yet.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch<'_> {
     fn drop(&mut self) {
-        // Closing would do, were it not for other threads that start programs just now: until they
-        // run, they have a copy of every open file.
-        let _ = self.0.unlock();
+        // What stays is cleared before it is used again, and when the folder is opened.
+        let _ = fs::remove_dir_all(&self.path);
+        self.folder.copying.store(false, Ordering::Release);
     }
 }
 
@@ -97,16 +112,16 @@ impl Folder {
         if !is_allowed(&survey(path)?, path, engine, create)? {
             make_folder(path)?;
         }
-        let lock = hold(path)?;
+        let lock = Lock::hold(path)?;
         // Once more: until the lock was ours, somebody else may have made the database.
         let made = is_allowed(&survey(path)?, path, engine, create)?;
-        let parts = Mutex::new(());
-        let path = path.to_owned();
-        let folder = Folder { path, engine: engine.to_owned(), lock, new: !made, parts };
+        let (path, engine) = (path.to_owned(), engine.to_owned());
+        let (parts, copying) = (Mutex::new(()), AtomicBool::new(false));
+        let folder = Folder { path, engine, lock, new: !made, parts, copying };
         if folder.new {
             folder.start()?;
         } else {
-            folder.write_lock("opened")?;
+            folder.lock.say("opened")?;
             folder.clear_leftovers()?;
         }
         Ok(folder)
@@ -120,6 +135,11 @@ impl Folder {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Which engine's files it has.
+    pub fn engine(&self) -> &str {
+        &self.engine
     }
 
     /// The folder for the engine's own files. It exists.
@@ -143,11 +163,8 @@ impl Folder {
         write_whole(&next, &[marker.as_bytes()])?;
         rename(&next, &self.path.join(MARKER))?;
         sync_folder(&self.path)?;
-        self.write_lock("opened")?;
-        self.lock
-            .0
-            .sync_all()
-            .map_err(|error| io_error("syncing", &self.path.join(LOCK), error))?;
+        self.lock.say("opened")?;
+        self.lock.sync()?;
         self.new = false;
         Ok(())
     }
@@ -162,18 +179,34 @@ impl Folder {
         })
     }
 
-    /// Makes a database at `target`, which must not exist, of what `fill` writes. After an error
-    /// there is nothing at `target`.
+    /// The place for one copy, on the same file system. `Unavailable COPY_RUNNING` while somebody
+    /// else in this process makes one.
+    pub fn scratch(&self) -> Result<Scratch<'_>> {
+        if self.copying.swap(true, Ordering::Acquire) {
+            let message = format!("another copy of {} is being made", self.path.display());
+            return Err(Error::unavailable("COPY_RUNNING", message));
+        }
+        let scratch = Scratch { folder: self, path: self.path.join(SCRATCH) };
+        clear(&scratch.path)?;
+        Ok(scratch)
+    }
+
+    /// Makes a database at `target`, where nothing may be but what such a call left when it was cut
+    /// off, of what `fill` writes. After an error there is nothing at `target`.
     pub fn build(
         target: &Path,
         engine: &str,
         fill: impl FnOnce(&Folder) -> Result<()>,
     ) -> Result<()> {
-        if target.symlink_metadata().is_ok() {
+        let is_half_made = matches!(survey(target), Ok(State::HalfMade));
+        if target.symlink_metadata().is_ok() && !is_half_made {
             let target = target.display();
             return Err(Error::invalid("TARGET_EXISTS", format!("{target} exists already")));
         }
-        let mut folder = Folder::open(target, engine, Create::New)?;
+        let mut folder = Folder::open(target, engine, Create::New).inspect_err(|_| {
+            // An empty one was made just now; any other stays.
+            let _ = fs::remove_dir(target);
+        })?;
         fill(&folder).and_then(|()| folder.finish()).inspect_err(|_| {
             // The first error is the one to tell; what stays is recognised as half-made.
             let _ = fs::remove_dir_all(target);
@@ -182,20 +215,11 @@ impl Folder {
 
     /// Makes what a new folder consists of, apart from the marker.
     fn start(&self) -> Result<()> {
-        self.write_lock("making")?;
-        self.lock
-            .0
-            .sync_all()
-            .map_err(|error| io_error("syncing", &self.path.join(LOCK), error))?;
+        self.lock.say("making")?;
+        self.lock.sync()?;
         sync_folder(&self.path)?;
-        for name in [STORE, STORE_NEXT, PARTS] {
-            let path = self.path.join(name);
-            match fs::remove_dir_all(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(io_error("clearing", &path, error));
-                }
-                _ => {}
-            }
+        for name in [STORE, STORE_NEXT, PARTS, SCRATCH] {
+            clear(&self.path.join(name))?;
         }
         for name in [STORE, PARTS] {
             let path = self.path.join(name);
@@ -204,19 +228,9 @@ impl Folder {
         sync_folder(&self.path)
     }
 
-    /// Says in `LOCK` what this process does. Exactly as long as before: a crash never cuts it.
-    fn write_lock(&self, state: &str) -> Result<()> {
-        let line = format!("kenning {state} {:010}\n", std::process::id());
-        assert_eq!(line.len(), LOCK_BYTES, "the line is as long as ever");
-        let path = self.path.join(LOCK);
-        self.lock
-            .0
-            .write_all_at(line.as_bytes(), 0)
-            .map_err(|error| io_error("writing", &path, error))
-    }
-
-    /// Removes what a crash left: parts that were not finished.
+    /// Removes what a crash left: parts that were not finished, a copy on its way.
     fn clear_leftovers(&self) -> Result<()> {
+        clear(&self.path.join(SCRATCH))?;
         let path = self.path.join(PARTS);
         for name in names(&path)? {
             if name.ends_with(PART_NEXT_SUFFIX) {
@@ -374,17 +388,16 @@ fn survey(path: &Path) -> Result<State> {
         return Ok(State::Made(marker));
     }
     let names = names(path)?;
-    let ours = [LOCK, MARKER_NEXT, STORE, STORE_NEXT, PARTS];
+    let ours = [LOCK, MARKER_NEXT, STORE, STORE_NEXT, PARTS, SCRATCH];
     if names.iter().any(|name| !ours.contains(&name.as_str())) {
         return Err(not_a_database(path, "has files but no marker"));
     }
-    let lock = fs::read(path.join(LOCK)).unwrap_or_default();
-    match names.as_slice() {
-        [] => Ok(State::Empty),
-        _ if lock.starts_with(b"kenning making ") => Ok(State::HalfMade),
-        [only] if only == LOCK && lock.is_empty() => Ok(State::HalfMade),
-        _ if lock.starts_with(b"kenning opened ") => Err(damaged_marker(path, "is missing")),
-        _ => Err(not_a_database(path, "has files but no marker")),
+    match (names.as_slice(), lock::said(path)) {
+        ([], _) => Ok(State::Empty),
+        (_, Said::Making) => Ok(State::HalfMade),
+        ([only], Said::Nothing) if only == LOCK => Ok(State::HalfMade),
+        (_, Said::Opened) => Err(damaged_marker(path, "is missing")),
+        (_, Said::Nothing | Said::Other) => Err(not_a_database(path, "has files but no marker")),
     }
 }
 
@@ -442,11 +455,11 @@ fn read_marker(path: &Path) -> Result<Option<Marker>> {
 }
 
 /// Whether a path leads nowhere: a part of it is missing, or is a file.
-fn is_nowhere(error: &io::Error) -> bool {
+pub(crate) fn is_nowhere(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn make_folder(path: &Path) -> Result<()> {
+pub(crate) fn make_folder(path: &Path) -> Result<()> {
     match fs::create_dir(path) {
         Ok(()) => {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -459,37 +472,6 @@ fn make_folder(path: &Path) -> Result<()> {
         }
         Err(error) => Err(io_error("making", path, error)),
     }
-}
-
-fn hold(path: &Path) -> Result<Lock> {
-    let lock_path = path.join(LOCK);
-    let lock = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&lock_path)
-        .map_err(|error| io_error("opening", &lock_path, error))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(Lock(lock)),
-        Err(TryLockError::WouldBlock) => Err(held(path, &lock)),
-        Err(TryLockError::Error(error)) => Err(io_error("locking", &lock_path, error)),
-    }
-}
-
-fn held(path: &Path, lock: &File) -> Error {
-    let mut line = [0; LOCK_BYTES];
-    let pid = lock
-        .read_exact_at(&mut line, 0)
-        .ok()
-        .and_then(|()| str::from_utf8(&line).ok())
-        .and_then(|line| line.rsplit(' ').next()?.trim().parse::<u32>().ok());
-    let holder = match pid {
-        Some(pid) if pid == std::process::id() => format!("this process ({pid})"),
-        Some(pid) => format!("process {pid}"),
-        None => "another process".to_owned(),
-    };
-    Error::unavailable("HELD", format!("{} is held by {holder}", path.display()))
 }
 
 fn trailer(bytes: &[u8]) -> [u8; TRAILER_BYTES] {
@@ -539,7 +521,7 @@ fn part_of(name: &str) -> Option<PartId> {
     (part.to_string() == digits).then_some(part)
 }
 
-fn names(folder: &Path) -> Result<Vec<String>> {
+pub(crate) fn names(folder: &Path) -> Result<Vec<String>> {
     let failed = |error| io_error("listing", folder, error);
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
@@ -548,8 +530,18 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Removes a folder, present or not.
+fn clear(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(io_error("clearing", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes a file and syncs it; after an error it is gone.
-fn write_whole(path: &Path, pieces: &[&[u8]]) -> Result<()> {
+pub(crate) fn write_whole(path: &Path, pieces: &[&[u8]]) -> Result<()> {
     let write = || {
         let mut file = File::create(path)?;
         for piece in pieces {
@@ -564,11 +556,11 @@ fn write_whole(path: &Path, pieces: &[&[u8]]) -> Result<()> {
     })
 }
 
-fn rename(source: &Path, target: &Path) -> Result<()> {
+pub(crate) fn rename(source: &Path, target: &Path) -> Result<()> {
     fs::rename(source, target).map_err(|error| io_error("renaming to", target, error))
 }
 
-fn sync_folder(path: &Path) -> Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     File::open(path)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| io_error("syncing", path, error))

@@ -7,10 +7,12 @@
 //! Waiting happens at this border only. A future per page, per batch or per `get_many`; never one
 //! per key.
 
+pub mod backup; // a folder of backups
 mod batch; // what lands whole
 mod error; // what went wrong, and what to do about it
 mod folder; // the marker, the lock and the engine's name in a database folder
 mod key; // order-preserving bytes
+mod lock; // who has a folder open
 mod memory; // the engine that forgets
 mod page; // rows on their way into a page
 mod range; // which keys, in which direction, how many

@@ -114,7 +114,7 @@ impl Memory {
         self.shared.read_map().entries.values().map(|entry| entry.older.len()).sum()
     }
 
-    fn check_target_and_copy(&self, target: &Path) -> Result<()> {
+    fn check_target_and_copy(&self, target: &Path) -> Result<Arc<dyn Snapshot>> {
         // Nothing is dropped between the look at the entries and the look at the parts.
         let parts = self.parts.read().expect(NO_PANIC);
         let snapshot = self.shared.snapshot();
@@ -123,7 +123,8 @@ impl Memory {
         Folder::build(target, ENGINE, |folder| {
             write_file(&folder.store().join(FILE), &snapshot)?;
             parts_then.iter().try_for_each(|(part, bytes)| folder.put_part(*part, bytes))
-        })
+        })?;
+        Ok(Arc::new(snapshot))
     }
 }
 
@@ -142,8 +143,12 @@ impl Store for Memory {
         })
     }
 
-    fn checkpoint<'a>(&'a self, target: &'a Path) -> BoxFuture<'a, Result<()>> {
+    fn checkpoint<'a>(&'a self, target: &'a Path) -> BoxFuture<'a, Result<Arc<dyn Snapshot>>> {
         Box::pin(async move { self.check_target_and_copy(target) })
+    }
+
+    fn folder(&self) -> Option<&Folder> {
+        None
     }
 
     fn compact(&self) -> BoxFuture<'_, Result<()>> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::{Batch, BoxFuture, Bytes, Page, Range, Result, Scan};
+use crate::{Batch, BoxFuture, Bytes, Folder, Page, Range, Result, Scan};
 
 /// An ordered map from bytes to bytes, with atomic batches and frozen views.
 ///
@@ -24,8 +24,12 @@ pub trait Store: Send + Sync + 'static {
     fn commit(&self, batch: Batch, durability: Durability) -> BoxFuture<'_, Result<()>>;
 
     /// Writes a consistent copy, which opens as a store of its own, into `target`, a folder that
-    /// does not exist.
-    fn checkpoint<'a>(&'a self, target: &'a Path) -> BoxFuture<'a, Result<()>>;
+    /// does not exist, and returns a view of exactly what is in it. The copy may be moved or opened
+    /// once that view is dropped.
+    fn checkpoint<'a>(&'a self, target: &'a Path) -> BoxFuture<'a, Result<Arc<dyn Snapshot>>>;
+
+    /// The folder that it lives in; `None` if it lives in none.
+    fn folder(&self) -> Option<&Folder>;
 
     /// Rewrites what is stored without what is no longer needed.
     fn compact(&self) -> BoxFuture<'_, Result<()>>;

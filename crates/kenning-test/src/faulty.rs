@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use kenning_store::{Batch, BoxFuture, Bytes, Durability, Error, Finding, PartId, Range, Result};
-use kenning_store::{Snapshot, Store};
+use kenning_store::{Folder, Snapshot, Store};
 
 /// What happens to a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,8 +149,12 @@ impl Store for Faulty {
         Box::pin(self.commit_or_not(batch, durability))
     }
 
-    fn checkpoint<'a>(&'a self, target: &'a Path) -> BoxFuture<'a, Result<()>> {
+    fn checkpoint<'a>(&'a self, target: &'a Path) -> BoxFuture<'a, Result<Arc<dyn Snapshot>>> {
         self.inner.checkpoint(target)
+    }
+
+    fn folder(&self) -> Option<&Folder> {
+        self.inner.folder()
     }
 
     fn compact(&self) -> BoxFuture<'_, Result<()>> {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests, and what they call")]
 
+mod backup; // a folder of backups
 mod batch;
 mod folder;
 mod memory;

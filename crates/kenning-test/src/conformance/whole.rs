@@ -21,10 +21,13 @@ pub fn a_checkpoint_is_a_store_of_its_own(fresh: Fresh) {
     let before = everything(&store);
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("copy");
-    block_on(store.checkpoint(&target)).unwrap();
+    let copied = block_on(store.checkpoint(&target)).unwrap();
     put(&store, b"\x10", b"later");
     block_on(store.drop_part(PartId(5))).unwrap();
 
+    let shown: BTreeMap<_, _> = rows(&copied, Range::all().forward()).into_iter().collect();
+    assert_eq!(shown, before, "what is in the copy");
+    drop(copied);
     let copy = subject.open_copy(&target).unwrap();
     assert_eq!(everything(&copy), before);
     assert_eq!(block_on(copy.read_part(PartId(5), 0..99)).unwrap(), Some(part));
@@ -44,7 +47,7 @@ pub fn a_checkpoint_replaces_nothing(fresh: Fresh) {
     let file = folder.path().join("file");
     std::fs::write(&file, b"of somebody").unwrap();
     for target in [folder.path(), &file] {
-        let error = block_on(store.checkpoint(target)).unwrap_err();
+        let error = block_on(store.checkpoint(target)).err().unwrap();
         assert_eq!(error.code(), "TARGET_EXISTS");
     }
     assert_eq!(std::fs::read(&file).unwrap(), b"of somebody");

@@ -70,7 +70,9 @@ fn run(engine: &dyn Engine, path: &Path, work: Work, workload: &mut Workload) ->
         workload.sync(&*store)?;
         match (work, round) {
             (Work::Everything, 1) => block_on(store.compact())?,
-            (Work::Everything, 2) => block_on(store.checkpoint(&path.join("copy")))?,
+            (Work::Everything, 2) => {
+                block_on(store.checkpoint(&path.join("copy")))?;
+            }
             (Work::Everything | Work::Commits, _) => {
                 workload.commit(&*store, Durability::Relaxed)?;
             }

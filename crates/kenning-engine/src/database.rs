@@ -14,7 +14,7 @@ use kenning_store::{Error, ErrorKind, Finding, Range, Result, Store, World};
 use crate::build::Building;
 use crate::cache::cache_key;
 use crate::change::{Link, Present};
-use crate::committer::{Committed, Committer, outcome};
+use crate::committer::{Committed, Committer, frame, outcome};
 use crate::find::Explain;
 use crate::history::Past;
 use crate::log::{Beside, Follower, LogRow, TransactionId};
@@ -661,6 +661,10 @@ impl Transaction {
         if known.iter().any(|(known, _)| normalize(known).is_ok_and(|known| known == normal)) {
             let message = format!("a tenant named '{name}' is there already");
             return Err(Error::invalid("TENANT_EXISTS", message));
+        }
+        if known.is_empty() {
+            let identity = crate::backup::new_identity(&*self.handle.shared().world);
+            self.beside.put(&keys::identity(), &frame(0, &identity.0));
         }
         let number = known.iter().map(|(_, number)| number + 1).max().unwrap_or(FIRST_TENANT);
         self.put_system(TENANTS, name, serde_json::json!({"number": number})).await

@@ -8,6 +8,7 @@
 //!
 //! What this crate does not know: which engine stores the bytes, what time it is, and who asks.
 
+mod backup; // the whole database, at one version, elsewhere
 mod build; // indexes that are built while writes go on
 mod cache; // records that were read, and until when they are true
 mod catalog; // the verbs that change tables
@@ -42,6 +43,7 @@ mod sync {
     pub(crate) use std::sync::RwLock;
 }
 
+pub use backup::{BackedUp, Backup, BackupOptions, KnownBackup, list_backups, restore};
 pub use build::Building;
 pub use change::Link;
 pub use committer::Committed;

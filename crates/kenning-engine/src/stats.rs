@@ -6,6 +6,7 @@ use kenning_record::{Json, format_instant, keys};
 use kenning_store::{Range, Result, Space};
 use serde_json::json;
 
+use crate::backup::KnownBackup;
 use crate::build::Building;
 use crate::database::Database;
 use crate::view::View;
@@ -25,6 +26,7 @@ pub(crate) async fn stats(database: &Database) -> Result<Json> {
         let records = Range::prefix(keys::records(view.tenant.number, table.number));
         tables.insert(table.name.clone(), count(&view, records).await?.into());
     }
+    let backups = crate::backup::known(&view).await?;
     let building = view.building().await?;
     let (cache_bytes, cache_records) = shared.cache.size();
     let counter = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
@@ -37,6 +39,7 @@ pub(crate) async fn stats(database: &Database) -> Result<Json> {
         "building": building.iter().map(Building::to_json).collect::<Vec<_>>(),
         "log_entries": count(&view, crate::log::whole(view.tenant.number)).await?,
         "bytes": spaces,
+        "backups": backups.iter().map(KnownBackup::to_json).collect::<Vec<_>>(),
         "cache": {"bytes": cache_bytes, "records": cache_records},
         "since_open": {
             "groups": counter(&shared.counters.groups),
@@ -44,6 +47,14 @@ pub(crate) async fn stats(database: &Database) -> Result<Json> {
             "conflicts": counter(&shared.counters.conflicts),
         },
     }))
+}
+
+impl KnownBackup {
+    fn to_json(&self) -> Json {
+        let KnownBackup { folder, number, version, instant } = self;
+        let instant = format_instant(*instant);
+        json!({ "folder": folder, "number": number, "version": version, "instant": instant })
+    }
 }
 
 async fn count(view: &View, range: Range) -> Result<u64> {

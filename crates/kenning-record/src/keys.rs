@@ -18,6 +18,8 @@ pub const IN: u8 = 1;
 const SWEEP: &str = "sweep";
 const INDEX: &str = "index";
 const PURGE: &str = "purge";
+const IDENTITY: &str = "identity";
+const BACKUP: &str = "backup";
 
 const OF_KEY: u8 = 0;
 const OF_ALIAS: u8 = 1;
@@ -35,6 +37,31 @@ pub fn meta_split(key: &[u8]) -> Result<String> {
     let mut reader = KeyReader::new(Space::Meta, key)?;
     let name = reader.text()?;
     reader.end().map(|()| name)
+}
+
+/// Which database it is.
+pub fn identity() -> Vec<u8> {
+    meta(IDENTITY)
+}
+
+/// A backup that was made into a folder.
+pub fn backup(folder: &str, number: u64) -> Vec<u8> {
+    Key::new(Space::Meta).text(BACKUP).text(folder).u64(number).into_bytes()
+}
+
+/// What all backups begin with.
+pub fn backups() -> Vec<u8> {
+    meta(BACKUP)
+}
+
+/// Folder and number in a key made by `backup`.
+pub fn backup_split(key: &[u8]) -> Result<(String, u64)> {
+    let mut reader = KeyReader::new(Space::Meta, key)?;
+    if reader.text()? != BACKUP {
+        return Err(damaged("its name"));
+    }
+    let parts = (reader.text()?, reader.u64()?);
+    reader.end().map(|()| parts)
 }
 
 /// Work that waits for the sweeper: the links of a deleted record, or, without an id, all that

@@ -13,6 +13,7 @@
 //! ```
 
 mod mending; // merge, purge
+mod backup; // backups
 
 use std::path::Path;
 
@@ -25,6 +26,8 @@ use crate::{
 use crate::{
     LogRow, Options, Past, Pruned, Record, Result, Step, TableInfo, TransactionId, Version, Walk,
 };
+
+pub use backup::restore;
 
 /// Opens a database, and makes it if it is missing; see [`crate::open`].
 pub fn open(url: &str) -> Result<Database> {

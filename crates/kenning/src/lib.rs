@@ -30,11 +30,13 @@
 
 pub mod blocking;
 mod open;
+mod restore;
 mod world;
 
 pub use kenning_engine::{At, IndexState, Isolation, Link, LogRow, Past, Settings, Step};
 pub use kenning_engine::{Bug, Building, Change, Committed, Merged, Progress, Pruned, Purged};
 pub use kenning_engine::{Database, Encoded, Explain, Follower, Violation};
+pub use kenning_engine::{BackedUp, Backup, BackupOptions, KnownBackup, list_backups};
 pub use kenning_engine::{TableInfo, Transaction, TransactionId, View, Walk, WalkDirection};
 #[cfg(feature = "fjall")]
 pub use kenning_fjall::Settings as FjallSettings;
@@ -43,7 +45,9 @@ pub use kenning_ingest as ingest;
 pub use kenning_record::{Draft, Id, Json, Record, Version, format_instant, parse_instant};
 #[cfg(feature = "rocks")]
 pub use kenning_rocks::Settings as RocksSettings;
+pub use kenning_store::backup::{Copying, Watch as CopyWatch};
 pub use kenning_store::{Create, Durability, Error, ErrorKind, Finding, Result, World};
 pub use open::{Engine, Options, open, open_with};
+pub use restore::restore;
 pub use serde_json::json;
 pub use world::SystemWorld;

@@ -104,7 +104,8 @@ fn open_folder(path: &Path, options: &Options) -> Result<Arc<dyn Store>> {
     }
 }
 
-fn folder(url: &str) -> Result<&Path> {
+/// The folder that a URL means.
+pub(crate) fn folder(url: &str) -> Result<&Path> {
     if url.starts_with("memory:") {
         return Err(Error::invalid(
             "URL_UNKNOWN",

@@ -27,6 +27,9 @@ fn the_bytes_of_keys_are_pinned() {
     check(keys::sweep(2, 3, Some(&ID)), &sweep);
     let purge = ["01", "7075726765", "0001", "00000002", "00000003", &id];
     check(keys::purge(2, 3, &ID), &purge);
+    check(keys::identity(), &["01", "6964656e74697479", "0001"]);
+    let backup = ["01", "6261636b7570", "0001", "2f6162", "0001", "0000000000000102"];
+    check(keys::backup("/ab", 258), &backup);
     check(keys::clock(258), &["02", "0000000000000102"]);
     check(keys::outcome(7, &ID.0), &["03", "00000007", &id]);
     check(keys::watermark(2, "sync"), &["04", "00000002", "73796e63", "0001"]);
@@ -54,6 +57,7 @@ fn a_key_begins_with_its_prefixes() {
     check(keys::watermark(2, "x"), &[keys::watermarks(2)]);
     check(keys::sweep(2, 3, None), &[keys::sweeps()]);
     check(keys::purge(2, 3, &ID), &[keys::purges()]);
+    check(keys::backup("x", 1), &[keys::backups()]);
     check(keys::mark(2, 3, &ID), &[keys::marks(2, 3)]);
     check(keys::record(2, 3, &ID).to_vec(), &[keys::records(2, 3)]);
     check(keys::birth(2, 3, &ID), &[keys::births(2, 3)]);
@@ -87,6 +91,7 @@ fn a_key_reads_back_as_it_was_written() -> Result<()> {
     assert_eq!(keys::sweep_split(&keys::sweep(2, 3, None))?, (2, 3, None));
     assert_eq!(keys::purge_split(&keys::purge(2, 3, &ID))?, (2, 3, ID));
     assert_eq!(keys::clock_split(&keys::clock(258))?, 258);
+    assert_eq!(keys::backup_split(&keys::backup("/a b", 258))?, ("/a b".to_owned(), 258));
     assert_eq!(keys::outcome_split(&keys::outcome(7, &ID.0))?, (7, ID.0));
     assert_eq!(keys::watermark_split(&keys::watermark(2, "x"))?, (2, "x".to_owned()));
     assert_eq!(keys::record_split(&keys::record(2, 3, &ID))?, (2, 3, ID));
@@ -106,9 +111,10 @@ fn a_key_reads_back_as_it_was_written() -> Result<()> {
 #[test]
 fn a_cut_or_lengthened_key_is_noticed() {
     type Split = fn(&[u8]) -> bool;
-    let splits: [(Vec<u8>, Split); 10] = [
+    let splits: [(Vec<u8>, Split); 11] = [
         (keys::meta("head"), |key| keys::meta_split(key).is_err()),
         (keys::clock(258), |key| keys::clock_split(key).is_err()),
+        (keys::backup("x", 1), |key| keys::backup_split(key).is_err()),
         (keys::outcome(7, &ID.0), |key| keys::outcome_split(key).is_err()),
         (keys::watermark(2, "x"), |key| keys::watermark_split(key).is_err()),
         (keys::sweep(2, 3, None), |key| keys::sweep_split(key).is_err()),

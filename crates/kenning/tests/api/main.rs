@@ -1,6 +1,7 @@
 //! The verbs of the facade, as a user calls them.
 #![allow(clippy::unwrap_used, reason = "a test may panic where it stands")]
 
+mod backup; // backups, and databases made of them
 mod indexes; // built and cleared away in the background
 mod merge; // two records that are one
 mod prune; // trimming the past

@@ -5,6 +5,7 @@
 //! parser.
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -114,6 +115,12 @@ pub(crate) enum Verb {
     /// Remove every value that a record ever had, also from the past and from the files
     #[command(after_help = examples::PURGE)]
     Purge(Target),
+    /// Copy what changed since the last backup into a folder of backups
+    #[command(after_help = examples::BACKUP)]
+    Backup(Backup),
+    /// Make a database of a backup; --db says where, and nothing may be there
+    #[command(after_help = examples::RESTORE)]
+    Restore(Restore),
     /// Make the indexes of a table anew, or of every table
     #[command(after_help = examples::REINDEX)]
     Reindex(Reindex),
@@ -184,6 +191,29 @@ pub(crate) struct Prune {
     /// The log, too, as far as no follower still has to read it
     #[arg(long)]
     pub(crate) log: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Backup {
+    /// The folder of backups of this database; made if it is missing
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: String,
+    /// Remove all but so many backups from the folder, once this one is there
+    #[arg(long, value_name = "N")]
+    pub(crate) keep: Option<NonZeroUsize>,
+    /// List the backups in the folder instead, which takes no database
+    #[arg(long, conflicts_with = "keep")]
+    pub(crate) list: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Restore {
+    /// The folder of backups
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: String,
+    /// Which backup [default: the latest]
+    #[arg(long, value_name = "N")]
+    pub(crate) backup: Option<u64>,
 }
 
 #[derive(Args)]

@@ -82,5 +82,16 @@ pub(crate) const LOG: &str = example!("kenning --db demo.db log --after 6 --limi
 pub(crate) const COMPACT: &str = example!("kenning --db demo.db compact");
 pub(crate) const PRUNE: &str = example!("kenning --db demo.db prune --before 5");
 pub(crate) const PURGE: &str = example!("kenning --db demo.db purge people mei");
+pub(crate) const BACKUP: &str = example!(
+    "kenning --db demo.db backup backups
+  kenning --db demo.db backup backups --keep 7
+  kenning backup backups --list
+
+Others go on writing. It ends with 130 if it was interrupted; earlier backups stay as they are."
+);
+pub(crate) const RESTORE: &str = example!(
+    "kenning --db demo.db backup backups && kenning --db new.db restore backups
+  kenning --db other.db restore backups --backup 1"
+);
 pub(crate) const REINDEX: &str = example!("kenning --db demo.db reindex people");
 pub(crate) const DEMO: &str = "Example:\n  kenning demo";

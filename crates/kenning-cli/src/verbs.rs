@@ -1,5 +1,6 @@
 //! One function a verb: it reads the words, asks the facade, and writes the answer.
 
+mod backup; // backup, restore
 mod bulk; // import, export
 mod links; // link, unlink, neighbors, traverse
 mod mending; // merge, purge
@@ -27,19 +28,31 @@ const FORGOTTEN: &str = "memory:";
 /// Does what was typed.
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     let globals = &arguments.globals;
-    let create = creation(&arguments.verb);
-    let engine = engine(&arguments.verb);
-    let options = Options { create, tenant: globals.tenant.clone(), engine, ..Options::default() };
-    let database = open_with(url(arguments), options)?;
     let stdout = io::stdout();
     let columns_max = raw::terminal_columns(&stdout);
     let mut sink = BufWriter::new(stdout.lock());
     let mut output = Output::new(globals.format, columns_max, &mut sink);
+    if let Some(outcome) = without_database(arguments, &mut output) {
+        return outcome.and_then(|outcome| output.flush().map(|()| outcome));
+    }
+    let create = creation(&arguments.verb);
+    let engine = engine(&arguments.verb);
+    let options = Options { create, tenant: globals.tenant.clone(), engine, ..Options::default() };
+    let database = open_with(url(arguments), options)?;
     let outcome = verb(&database, arguments, &mut output);
     let outcome = outcome.and_then(|outcome| output.flush().map(|()| outcome));
     // What was done stays done: a failing close counts only where nothing failed before.
     let closed = database.close();
     outcome.and_then(|outcome| closed.map(|()| outcome))
+}
+
+/// Does a verb that opens no database.
+fn without_database(arguments: &Arguments, output: &mut Output<'_>) -> Option<Result<Outcome>> {
+    if let Verb::Restore(restore) = &arguments.verb {
+        return Some(backup::restore(url(arguments), restore, output));
+    }
+    let Verb::Backup(backup) = &arguments.verb else { return None };
+    backup.list.then(|| backup::list(backup, output))
 }
 
 /// Which database is meant.
@@ -70,6 +83,8 @@ fn creation(verb: &Verb) -> Create {
         | Verb::Verify(_)
         | Verb::Stats
         | Verb::Log(_)
+        | Verb::Backup(_)
+        | Verb::Restore(_)
         | Verb::Prune(_)
         | Verb::Purge(_)
         | Verb::Reindex(_)
@@ -125,6 +140,8 @@ pub(crate) fn verb(
         Verb::Log(log) => operations::log(database, log, output),
         Verb::Compact => operations::compact(database),
         Verb::Purge(target) => mending::purge(database, target, output),
+        Verb::Backup(backup) => backup::backup(database, backup, output),
+        Verb::Restore(_) => unreachable!("it opens no database"),
         Verb::Prune(prune) => operations::prune(database, prune, output),
         Verb::Reindex(reindex) => tables::reindex(database, reindex, output),
     }

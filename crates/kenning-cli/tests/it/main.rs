@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
+mod backup; // backups and restores that end early
 mod bulk; // imports and exports that end early
 mod examples; // what `help` and `demo` show runs as it stands
 mod faults; // disks that refuse, readers that leave, a second process

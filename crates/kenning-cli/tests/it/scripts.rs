@@ -79,6 +79,7 @@ macro_rules! scripts {
 }
 
 scripts!(
+    backups,
     bad_databases,
     bad_records,
     bad_tables,

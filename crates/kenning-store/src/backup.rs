@@ -106,8 +106,8 @@ enum State {
 }
 
 impl BackupFolder {
-    /// Opens the folder of backups at `path` to add one of `database`, which lies in `source`; makes
-    /// it if nothing is there, or an empty folder.
+    /// Opens the folder of backups at `path` to add one of `database`, which lies in `source`;
+    /// makes it if nothing is there, or an empty folder.
     pub fn open(path: &Path, database: Identity, source: &Path) -> Result<BackupFolder> {
         check_apart(path, source)?;
         let state = survey(path)?;

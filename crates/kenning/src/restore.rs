@@ -7,8 +7,8 @@ use crate::{Backup, CopyWatch, Error, Result};
 
 /// Makes a database at `url`, where nothing may be, of the backup `number` in the folder `backups`,
 /// of the latest one if no number is given. It shows exactly what the backup says, opens like any
-/// other, and can be backed up into the same folder. `None` if `watch` broke it off; then, and after
-/// an error, nothing is there.
+/// other, and can be backed up into the same folder. `None` if `watch` broke it off; then, and
+/// after an error, nothing is there.
 ///
 /// Every byte is checked on its way: damage is `Corrupt BACKUP_DAMAGED`, and names the file.
 pub async fn restore(

@@ -20,6 +20,7 @@ mod peers; // the engines
 mod people; // the corpus
 mod report; // tables and result files
 
+mod backup;
 mod bulk;
 mod commits;
 mod export;
@@ -50,7 +51,7 @@ struct Bench {
     run: fn(&Scope) -> Result<Vec<Measure>>,
 }
 
-const BENCHES: [Bench; 10] = [
+const BENCHES: [Bench; 11] = [
     Bench { name: "inserts", run: inserts::run },
     Bench { name: "commits", run: commits::run },
     Bench { name: "bulk", run: bulk::run },
@@ -61,6 +62,7 @@ const BENCHES: [Bench; 10] = [
     Bench { name: "size", run: size::run },
     Bench { name: "import", run: import::run },
     Bench { name: "export", run: export::run },
+    Bench { name: "backup", run: backup::run },
 ];
 
 fn main() -> ExitCode {

@@ -10,17 +10,26 @@
 //! one into the same folder, what is remembered of it becomes what is there.
 
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use kenning_record::{Version, entry, format_instant, keys, parse_instant};
-use kenning_store::backup::{self, Added, BackupFolder, Identity, Summary, Watch};
-use kenning_store::{Batch, Error, Range, Result, World};
+use kenning_store::backup::{self, Added, BackupFolder, Copying, Identity, Summary, Watch};
+use kenning_store::{Batch, Error, Range, Result, World, block_on};
 
 use crate::committer::frame;
 use crate::database::Database;
 use crate::log::{Beside, TransactionId, write_beside};
-use crate::shared::Head;
+use crate::shared::{Head, Shared};
 use crate::view::View;
+
+/// After so much work it is looked whether others have written.
+const WORK_MS: u64 = 4;
+/// While they do, each piece of work is followed by a rest so many times as long.
+const REST: u64 = 3;
+const REST_MS_MAX: u64 = 1_000;
+/// Nobody writes if nothing was written for so long.
+const QUIET_MS: u64 = 100;
 
 /// How a backup is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,6 +123,7 @@ impl Database {
         drop(copied);
         let damaged = || Error::corrupt("HEAD_DAMAGED", "the copy of the database has no head");
         let (version, ..) = Head::decode(&head.ok_or_else(damaged)?)?;
+        let watch = &mut paced(self.handle.shared(), watch);
         let label = format!("version {version} instant {}", format_instant(instant));
         let added = backups.add(scratch.path(), own.engine(), &label, watch)?;
         if added.is_some() {
@@ -165,6 +175,32 @@ impl Database {
             batch.put(&keys::backup(place, number), &frame(version, &instant.to_le_bytes()));
         }
         write_beside(&view, Beside { batch, ..Beside::default() }).await
+    }
+}
+
+/// Tells `watch`, and rests between two pieces of work as long as others write: a copy that goes as
+/// fast as it can takes most of the disk, and of a small machine, from them.
+fn paced<'a>(
+    shared: &'a Shared,
+    watch: &'a mut Watch<'_>,
+) -> impl FnMut(Copying) -> ControlFlow<()> + Send + 'a {
+    let mut began_ms = shared.world.now_ms();
+    let (mut seen, mut written_ms) = (shared.published(), None);
+    move |copying| {
+        let now_ms = shared.world.now_ms();
+        let worked_ms = now_ms.saturating_sub(began_ms);
+        if worked_ms >= WORK_MS {
+            let published = shared.published();
+            if std::mem::replace(&mut seen, published) != published {
+                written_ms = Some(now_ms);
+            }
+            if written_ms.is_some_and(|then| now_ms.saturating_sub(then) < QUIET_MS) {
+                let rest_ms = (worked_ms * REST).min(REST_MS_MAX);
+                block_on(shared.world.sleep(rest_ms));
+            }
+            began_ms = shared.world.now_ms();
+        }
+        watch(copying)
     }
 }
 

@@ -3,10 +3,13 @@
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use kenning::blocking::{self, Database, open, open_with};
 use kenning::{At, BackedUp, Backup, BackupOptions, Engine, ErrorKind, Options, Result, json};
+use kenning::{SystemWorld, World};
+use kenning_store::BoxFuture;
 use tempfile::TempDir;
 
 const ENGINES: [Engine; 2] = [Engine::Rocksdb, Engine::Fjall];
@@ -295,6 +298,54 @@ fn what_cannot_be_backed_up_or_restored_is_refused() {
         db.close().unwrap();
         assert_eq!(refused(backup(&closed, &place.at("backups"))).0, ErrorKind::Closed);
     }
+}
+
+/// A clock that goes on by 5 ms whenever somebody looks, and counts who sleeps.
+struct Looked {
+    inner: SystemWorld,
+    now_ms: AtomicU64,
+    sleeps: AtomicU64,
+}
+
+impl World for Looked {
+    fn now_ms(&self) -> u64 {
+        self.now_ms.fetch_add(5, Ordering::Relaxed)
+    }
+
+    fn random(&self) -> u64 {
+        self.inner.random()
+    }
+
+    fn sleep(&self, _ms: u64) -> BoxFuture<'static, ()> {
+        self.sleeps.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async {})
+    }
+
+    fn spawn(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) {
+        self.inner.spawn(name, work);
+    }
+}
+
+#[test]
+fn a_backup_rests_while_others_write_and_only_then() {
+    let place = Place::new(Engine::Rocksdb);
+    let now_ms = AtomicU64::new(1_790_000_000_000);
+    let world = Arc::new(Looked { inner: SystemWorld::new(), now_ms, sleeps: AtomicU64::new(0) });
+    let options = Options { world: Some(world.clone()), ..Options::default() };
+    let db = open_with(&place.url("db"), options).unwrap();
+    db.put("entities", json!({"name": "Ada"})).unwrap();
+    place.backup(&db);
+    assert_eq!(world.sleeps.load(Ordering::Relaxed), 0, "nobody writes");
+    let mut looks = 0;
+    let write = &mut |_: kenning::Copying| {
+        looks += 1;
+        db.put("entities", json!({"name": "Ada", "n": looks})).unwrap();
+        ControlFlow::Continue(())
+    };
+    db.backup(&place.at("backups"), BackupOptions::default(), write).unwrap().unwrap();
+    // Before the first look nothing was written.
+    assert_eq!(world.sleeps.load(Ordering::Relaxed), looks - 1);
+    assert!(looks > 3);
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn spaces(folder: &Path, count: usize) -> Result<String> {
     let database = ours::open_plain(folder)?;
     let stats = database.stats()?;
     database.close()?;
-    let bytes = |space: &Space| stats["bytes"][space.name()].as_f64().unwrap_or(0.0);
+    let bytes = |space: &Space| stats["bytes"]["database"][space.name()].as_f64().unwrap_or(0.0);
     let shown = Space::ALL.iter().filter(|space| bytes(space) >= count as f64);
     let shown = shown.map(|space| format!("{} {:.0}", space.name(), bytes(space) / count as f64));
     Ok(format!("Kenning, bytes a record: {}", shown.collect::<Vec<_>>().join(", ")))

@@ -55,7 +55,7 @@ pub(crate) enum Verb {
     /// Create, list, show, alter and drop tables
     #[command(subcommand)]
     Table(TableVerb),
-    /// Create and list tenants
+    /// Create, list and drop tenants
     #[command(subcommand)]
     Tenant(TenantVerb),
     /// Store a record; one with the same key is replaced
@@ -127,6 +127,12 @@ pub(crate) enum Verb {
     /// Load a small made-up sample and show what can be done with it
     #[command(after_help = examples::DEMO)]
     Demo,
+    /// Print a script that lets a shell complete the words of this program
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Args)]
@@ -233,9 +239,21 @@ pub(crate) enum TenantVerb {
         /// Its name
         name: String,
     },
-    /// List the tenants
+    /// List the tenants, and about how large each is
     #[command(after_help = examples::TENANT_LIST)]
     List,
+    /// Remove a tenant with all its records and their past, for good
+    #[command(after_help = examples::TENANT_DROP)]
+    Drop {
+        /// Its name; it can't be the one that --tenant names
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Do not wait until its space is free: whoever opens the database next goes on
+        #[arg(long)]
+        no_wait: bool,
+    },
 }
 
 #[derive(Args)]
@@ -472,12 +490,19 @@ pub(crate) struct Verify {
 
 #[derive(Args)]
 pub(crate) struct Log {
-    /// Only what came after this version
-    #[arg(long, value_name = "VERSION", default_value_t = 0)]
-    pub(crate) after: u64,
-    /// At most so many transactions
-    #[arg(long, default_value_t = 100)]
-    pub(crate) limit: usize,
+    /// Only what came after this version [default: 0; with --follow the last one]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) after: Option<u64>,
+    /// At most so many transactions [default: 100; with --follow no limit]
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
+    /// Go on with each transaction as it lands, until Ctrl-C
+    ///
+    /// One process holds a database, so these are transactions of this very process: steps of
+    /// indexes that are built, and whatever else it does meanwhile. With --after it also is a way
+    /// to read a log of any length.
+    #[arg(long)]
+    pub(crate) follow: bool,
 }
 
 /// A command line that says nothing sensible, or that only asks for help.

@@ -34,6 +34,9 @@ pub(crate) const TABLE_ALTER: &str = example!(
 
 pub(crate) const TENANT_CREATE: &str = example!("kenning --db demo.db tenant create guests");
 pub(crate) const TENANT_LIST: &str = example!("kenning --db demo.db tenant list");
+pub(crate) const TENANT_DROP: &str = example!(
+    "kenning --db demo.db tenant create guests && kenning --db demo.db tenant drop guests --yes"
+);
 
 pub(crate) const PUT: &str = example!(
     "kenning --db demo.db put people '{\"name\": \"ida\", \"full_name\": \"Ida Berg\"}'
@@ -78,7 +81,10 @@ pub(crate) const TRAVERSE: &str =
 
 pub(crate) const VERIFY: &str = example!("kenning --db demo.db verify");
 pub(crate) const STATS: &str = example!("kenning --db demo.db stats");
-pub(crate) const LOG: &str = example!("kenning --db demo.db log --after 6 --limit 2");
+pub(crate) const LOG: &str = example!(
+    "kenning --db demo.db log --after 6 --limit 2
+  kenning --db demo.db --format jsonl log --follow --after 0 --limit 3"
+);
 pub(crate) const COMPACT: &str = example!("kenning --db demo.db compact");
 pub(crate) const PRUNE: &str = example!("kenning --db demo.db prune --before 5");
 pub(crate) const PURGE: &str = example!("kenning --db demo.db purge people mei");
@@ -95,3 +101,10 @@ pub(crate) const RESTORE: &str = example!(
 );
 pub(crate) const REINDEX: &str = example!("kenning --db demo.db reindex people");
 pub(crate) const DEMO: &str = "Example:\n  kenning demo";
+pub(crate) const COMPLETIONS: &str = "\
+Examples:
+  kenning completions bash
+  kenning completions fish
+
+For bash put 'source <(kenning completions bash)' into ~/.bashrc. For zsh write the script to a file
+_kenning in a folder of $fpath, for fish to ~/.config/fish/completions/kenning.fish.";

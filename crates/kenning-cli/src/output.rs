@@ -186,6 +186,37 @@ pub(crate) fn json_line(row: &[(&'static str, Json)]) -> String {
     format!("{{{}}}", fields.join(","))
 }
 
+/// A number with its thousands apart.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (idx, digit) in digits.chars().enumerate() {
+        if idx > 0 && (digits.len() - idx).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// So many bytes, for a person, as wide as any other number of them.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    const STEP: f64 = 1024.0;
+    if bytes < STEP as u64 {
+        return format!("{:>10}", format!("{bytes} B"));
+    }
+    let mut size = bytes as f64 / STEP;
+    let mut units = UNITS.iter();
+    let mut unit = units.next();
+    // What would be shown as 1024.0 is 1.0 of the next.
+    while size >= STEP - 0.05 && units.len() > 0 {
+        size /= STEP;
+        unit = units.next();
+    }
+    format!("{:>10}", format!("{size:.1} {}", unit.unwrap_or(&"PiB")))
+}
+
 /// Names and values, one a line; what is inside an object is indented.
 fn sheet(row: &Row) -> String {
     let mut text = String::new();
@@ -357,6 +388,23 @@ mod tests {
         assert_eq!(array.len(), rows.len());
         assert_eq!(list(Format::Csv, None, rows.clone()).lines().count(), rows.len() + 1);
         assert_eq!(list(Format::Table, None, rows.clone()).lines().count(), rows.len() + 2);
+    }
+
+    #[test]
+    fn sizes_are_for_people() {
+        for (bytes, shown) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1_048_575, "1.0 MiB"),
+            (5 << 30, "5.0 GiB"),
+            (1023 << 20, "1023.0 MiB"),
+            (u64::MAX, "16384.0 PiB"),
+        ] {
+            assert_eq!(size(bytes).trim_start(), shown);
+        }
+        assert_eq!((size(7).len(), size(1 << 20).len()), (10, 10));
+        assert_eq!(thousands(1_234_567), "1,234,567");
     }
 
     #[test]

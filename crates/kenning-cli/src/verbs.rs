@@ -2,12 +2,16 @@
 
 mod backup; // backup, restore
 mod bulk; // import, export
+mod completions; // completions
 mod links; // link, unlink, neighbors, traverse
+mod log; // log
 mod mending; // merge, purge
-mod operations; // verify, stats, log, compact
+mod operations; // verify, prune, compact
 mod reading; // get, lookup, history
 mod rows; // what a record, a step, a change look like
-mod tables; // init, table, tenant
+mod stats; // stats
+mod tables; // init, table
+mod tenants; // tenant
 mod writing; // put, update, delete
 
 use std::io::{self, BufWriter};
@@ -88,6 +92,7 @@ fn creation(verb: &Verb) -> Create {
         | Verb::Prune(_)
         | Verb::Purge(_)
         | Verb::Reindex(_)
+        | Verb::Completions { .. }
         | Verb::Compact => Create::Never,
     }
 }
@@ -120,8 +125,11 @@ pub(crate) fn verb(
         Verb::Table(TableVerb::Alter { name, schema, no_wait }) => {
             tables::alter(database, name, schema, *no_wait, output)
         }
-        Verb::Tenant(TenantVerb::Create { name }) => tables::create_tenant(database, name, output),
-        Verb::Tenant(TenantVerb::List) => tables::list_tenants(database, output),
+        Verb::Tenant(TenantVerb::Create { name }) => tenants::create(database, name, output),
+        Verb::Tenant(TenantVerb::List) => tenants::list(database, output),
+        Verb::Tenant(TenantVerb::Drop { name, yes, no_wait }) => {
+            tenants::drop(database, name, *yes, *no_wait, output)
+        }
         Verb::Put(put) => writing::put(database, put, output),
         Verb::Import(import) => bulk::import(database, import, output),
         Verb::Export(export) => bulk::export(database, export, output),
@@ -136,14 +144,15 @@ pub(crate) fn verb(
         Verb::Neighbors(walk) => links::neighbors(database, walk, output),
         Verb::Traverse(traverse) => links::traverse(database, traverse, output),
         Verb::Verify(verify) => operations::verify(database, verify, output),
-        Verb::Stats => operations::stats(database, output),
-        Verb::Log(log) => operations::log(database, log, output),
+        Verb::Stats => stats::stats(database, output),
+        Verb::Log(log) => log::log(database, log, output),
         Verb::Compact => operations::compact(database),
         Verb::Purge(target) => mending::purge(database, target, output),
         Verb::Backup(backup) => backup::backup(database, backup, output),
         Verb::Restore(_) => unreachable!("it opens no database"),
         Verb::Prune(prune) => operations::prune(database, prune, output),
         Verb::Reindex(reindex) => tables::reindex(database, reindex, output),
+        Verb::Completions { shell } => completions::completions(*shell, output),
     }
 }
 

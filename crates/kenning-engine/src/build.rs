@@ -28,8 +28,9 @@ use crate::committer::frame;
 use crate::database::Handle;
 use crate::shared::Shared;
 use crate::staging::PENDING;
+use crate::sweep::{living, unless_dropped};
 use crate::table::{Field, Progress, Table, Violation};
-use crate::tenant::{ROOT, Tenant};
+use crate::tenant::Tenant;
 use crate::transaction::Transaction;
 use crate::view::View;
 
@@ -145,12 +146,15 @@ pub(crate) fn run(shared: &Arc<Shared>) {
 
 async fn build(shared: &Arc<Shared>) -> Result<()> {
     let handle = Handle::background(Arc::clone(shared));
-    let view = View::now(&handle, &Tenant::new(ROOT, ""))?;
+    let view = View::now(&handle, shared.tenants.root())?;
+    let notes = view.rows(Range::prefix(keys::index_works())).await?;
+    let tenants = if notes.is_empty() { Vec::new() } else { crate::tenants::all(&view).await? };
     let mut failed = Ok(());
-    for note in view.rows(Range::prefix(keys::index_works())).await? {
+    for note in notes {
         let (tenant, ..) = keys::index_work_split(&note.key)?;
-        let tenant = crate::sweep::named(&handle, tenant).await?;
-        failed = failed.and(work(&handle, &tenant, &note.key).await);
+        if let Some(tenant) = living(&handle, &tenants, tenant).await? {
+            failed = failed.and(unless_dropped(work(&handle, &tenant, &note.key).await));
+        }
     }
     failed
 }

@@ -20,6 +20,7 @@ use crate::Bug;
 use crate::cache::CacheKey;
 use crate::log::TransactionId;
 use crate::shared::{Head, Shared, record_key};
+use crate::tenant::Tenant;
 use crate::window::{Keys, Reads, SCANNED_MAX, Window};
 
 /// Transactions that may wait at once.
@@ -45,7 +46,7 @@ pub(crate) struct Request {
     pub(crate) id: TransactionId,
     /// Whether the id is the client's, so that it may come again.
     pub(crate) id_given: bool,
-    pub(crate) tenant: TenantNo,
+    pub(crate) tenant: Arc<Tenant>,
     pub(crate) snapshot: Version,
     pub(crate) reads: Reads,
     /// The versioned writes, in the order of their keys; values are prepared, not stamped.
@@ -62,6 +63,8 @@ pub(crate) struct Request {
     pub(crate) log: Option<LogBody>,
     /// Whether it changes a schema.
     pub(crate) schema_changed: bool,
+    /// The tenant that it drops.
+    pub(crate) drops: Option<TenantNo>,
     pub(crate) bytes: usize,
     pub(crate) durability: Durability,
     pub(crate) reply: oneshot::Sender<Result<Committed>>,
@@ -188,11 +191,12 @@ struct Reply {
 
 impl Reply {
     fn new(request: Request, answer: Committed) -> Self {
-        Reply { tenant: request.tenant, id: request.id, answer, sender: request.reply }
+        let tenant = request.tenant.number;
+        Reply { tenant, id: request.id, answer, sender: request.reply }
     }
 
     fn is(&self, request: &Request) -> bool {
-        self.tenant == request.tenant && self.id == request.id
+        self.tenant == request.tenant.number && self.id == request.id
     }
 }
 
@@ -213,6 +217,8 @@ struct Group {
     swept: bool,
     /// Whether it changes a table.
     schema_changed: bool,
+    /// Tenants that it drops.
+    dropped: Vec<TenantNo>,
     version: Version,
     instant: i64,
     durability: Durability,
@@ -287,6 +293,7 @@ impl Committer {
             history_from: head.history_from,
             swept: false,
             schema_changed: false,
+            dropped: Vec::new(),
             version: head.version,
             // A clock that jumps back does not take the instants with it.
             instant: now.max(head.instant),
@@ -336,11 +343,16 @@ impl Committer {
         group: &Group,
         request: &Request,
     ) -> Result<Option<Committed>> {
+        let tenant = &request.tenant;
+        // Behind what drops a tenant nothing of it may land: the sweeper would not find it.
+        if tenant.is_dropped() || group.dropped.contains(&tenant.number) {
+            return Err(tenant.gone());
+        }
         if request.id_given && !self.has(Bug::ReplayTwice) {
             if let Some(reply) = group.replies.iter().find(|reply| reply.is(request)) {
                 return Ok(Some(reply.answer));
             }
-            if let Some(answer) = block_on(outcome(&*head.snapshot, request.tenant, request.id))? {
+            if let Some(answer) = block_on(outcome(&*head.snapshot, tenant.number, request.id))? {
                 return Ok(Some(answer));
             }
         }
@@ -350,13 +362,15 @@ impl Committer {
 
     /// Writes the transaction into the batch of the group.
     fn append(&mut self, group: &mut Group, request: Request, previous: Previous) -> Reply {
+        let tenant = request.tenant.number;
         group.schema_changed |= request.schema_changed;
+        group.dropped.extend(request.drops);
         group.swept |= request.log.is_some() && !request.beside.is_empty();
         group.batch.append(request.beside);
         group.history_from = group.history_from.max(request.history_from);
         let Some(log) = request.log else {
             let answer = Committed { version: group.version, instant: group.instant };
-            return Reply { tenant: request.tenant, id: request.id, answer, sender: request.reply };
+            return Reply { tenant, id: request.id, answer, sender: request.reply };
         };
         let reuse = self.has(Bug::ReuseVersion) && group.version > self.shared.version();
         let version = group.version + u64::from(!reuse);
@@ -388,25 +402,26 @@ impl Committer {
             schema: if request.schema_changed { version } else { previous.schema },
         };
         let latest = Previous { version, schema: head.schema };
-        batch.put_with(&keys::log(request.tenant, version), |bytes| log.finish(head, bytes));
-        batch.put(&keys::outcome(request.tenant, &request.id.0), &encode_outcome(answer));
-        self.previous.insert(request.tenant, latest);
+        batch.put_with(&keys::log(tenant, version), |bytes| log.finish(head, bytes));
+        batch.put(&keys::outcome(tenant, &request.id.0), &encode_outcome(answer));
+        self.previous.insert(tenant, latest);
         group.version = version;
         if self.has(Bug::ForgetGroupConflicts) {
             group.late.push((version, request.keys));
         } else {
             self.window.push(version, request.keys);
         }
-        Reply { tenant: request.tenant, id: request.id, answer, sender: request.reply }
+        Reply { tenant, id: request.id, answer, sender: request.reply }
     }
 
     /// What the log entry of this transaction refers to.
     fn previous_of(&self, request: &Request) -> Result<Previous> {
-        if let Some(previous) = self.previous.get(&request.tenant) {
+        let tenant = request.tenant.number;
+        if let Some(previous) = self.previous.get(&tenant) {
             return Ok(*previous);
         }
         let head = self.shared.head()?;
-        let scan = Range::prefix(keys::logs(request.tenant)).backward().rows(1);
+        let scan = Range::prefix(keys::logs(tenant)).backward().rows(1);
         let page = block_on(head.snapshot.page(&scan))?;
         let Some(row) = page.rows.first() else { return Ok(Previous::default()) };
         let (_, version) = keys::log_split(&row.key)?;
@@ -417,7 +432,7 @@ impl Committer {
     /// Commits the batch, publishes the new version and answers everybody.
     fn land(&mut self, head: &Head, group: Group) -> Result<()> {
         let Group { mut batch, own, mut replies, marks, swept, schema_changed, .. } = group;
-        let Group { version, instant, durability, .. } = group;
+        let Group { version, instant, durability, dropped, .. } = group;
         batch.append(own);
         // Without history no earlier version can be shown.
         let keep = self.shared.settings.history_keep;
@@ -458,10 +473,15 @@ impl Committer {
         if !self.has(Bug::StaleCache) {
             marks.iter().for_each(|(key, version)| self.shared.cache.mark(key, *version));
         }
-        if schema_changed {
+        if schema_changed || !dropped.is_empty() {
             self.shared.change_schemas();
         }
         self.shared.publish(Head { version, instant, history_from, snapshot });
+        // Behind the head: who holds a tenant and then sees it there in the head, is told here.
+        for tenant in dropped {
+            self.shared.tenants.drop(tenant);
+            self.previous.remove(&tenant);
+        }
         self.window.trim(self.shared.oldest(version));
         self.shared.counters.groups.fetch_add(1, Relaxed);
         self.shared.counters.commits.fetch_add(replies.len() as u64, Relaxed);

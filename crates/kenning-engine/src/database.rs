@@ -5,29 +5,23 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
 use kenning_index::Filter;
-use kenning_record::{
-    Draft, Id, Json, Record, RecordRef, TableNo, TenantNo, Version, check_tenant_name,
-};
-use kenning_record::{entry, keys, normalize};
-use kenning_store::{Error, ErrorKind, Finding, Range, Result, Store, World};
+use kenning_record::{Draft, Id, Json, Record, TableNo, TenantNo, Version, keys};
+use kenning_store::{ErrorKind, Finding, Range, Result, Store, World};
 
 use crate::build::Building;
 use crate::cache::cache_key;
 use crate::change::{Link, Present};
-use crate::committer::{Committed, Committer, frame, outcome};
+use crate::committer::{Committed, Committer, outcome};
 use crate::find::Explain;
 use crate::history::Past;
 use crate::log::{Beside, Follower, LogRow, TransactionId};
 use crate::settings::Settings;
 use crate::shared::{Head, Shared, Waiting};
 use crate::table::{Label, TableInfo, number};
-use crate::tenant::{ROOT, TENANTS, Tenant, rem_tables};
+use crate::tenant::Tenant;
 use crate::transaction::Transaction;
 use crate::view::{At, Encoded, View};
 use crate::walk::{Step, Walk};
-
-/// Tenant numbers from here on are given to tenants.
-const FIRST_TENANT: TenantNo = 1;
 
 /// One tenant of one open database. Clones are cheap and mean the same.
 ///
@@ -144,15 +138,14 @@ impl Database {
         };
         world.spawn("kenning-builder", Box::new(build));
         let guard = Arc::new(Guard { shared: Arc::clone(&shared), running });
-        let handle = Handle { shared, guard: Some(guard) };
-        let root = Database { handle, tenant: Tenant::new(ROOT, "") };
-        if tenants(&root.view()?).await?.is_empty() {
-            root.make_tenant(tenant).await?;
-        }
+        let handle = Handle { shared: Arc::clone(&shared), guard: Some(guard) };
+        let root = Arc::clone(shared.tenants.root());
+        let database = Database { handle, tenant: root };
+        database.make_first_tenant(tenant).await?;
         // Work that a crash left behind.
-        root.handle.shared.sweep.ring();
-        root.handle.shared.build.ring();
-        root.tenant(tenant).await
+        shared.sweep.ring();
+        shared.build.ring();
+        database.tenant(tenant).await
     }
 
     /// Closes the database for every handle, after everything that was submitted is committed. An
@@ -163,64 +156,6 @@ impl Database {
             guard.close();
         }
         self.handle.shared.failure().map_or(Ok(()), Err)
-    }
-
-    /// A handle on another tenant of the same database.
-    pub async fn tenant(&self, name: &str) -> Result<Database> {
-        check_tenant_name(name)?;
-        let root = View::now(&self.handle, &Tenant::new(ROOT, ""))?;
-        let found = tenants(&root).await?.into_iter().find(|(known, _)| known == name);
-        let Some((name, number)) = found else {
-            let message = format!("no tenant is named '{name}'");
-            return Err(Error::invalid("TENANT_NOT_FOUND", message));
-        };
-        let database = Database { handle: self.handle.clone(), tenant: Tenant::new(number, &name) };
-        database.ensure_rem_tables().await?;
-        Ok(database)
-    }
-
-    /// Makes a tenant.
-    pub async fn create_tenant(&self, name: &str) -> Result<()> {
-        check_tenant_name(name)?;
-        let root = Database { handle: self.handle.clone(), tenant: Tenant::new(ROOT, "") };
-        root.make_tenant(name).await?;
-        self.tenant(name).await.map(|_| ())
-    }
-
-    /// The names of all tenants.
-    pub async fn tenants(&self) -> Result<Vec<String>> {
-        let root = View::now(&self.handle, &Tenant::new(ROOT, ""))?;
-        let mut names: Vec<_> = tenants(&root).await?.into_iter().map(|(name, _)| name).collect();
-        names.sort_unstable();
-        Ok(names)
-    }
-
-    async fn make_tenant(&self, name: &str) -> Result<()> {
-        check_tenant_name(name)?;
-        let mut tries = Tries::new(self);
-        loop {
-            let mut transaction = self.begin()?;
-            let done = transaction.put_tenant(name).await;
-            if let Some(done) = tries.settle(transaction, done).await {
-                return done.map(|_| ());
-            }
-        }
-    }
-
-    /// The tables that exist from the start are the first that a tenant logs; a crash may have come
-    /// between the tenant and them.
-    async fn ensure_rem_tables(&self) -> Result<()> {
-        if !self.view()?.log(0, 1).await?.is_empty() {
-            return Ok(());
-        }
-        let mut tries = Tries::new(self);
-        loop {
-            let mut transaction = self.begin()?;
-            let done = transaction.create_rem_tables().await;
-            if let Some(done) = tries.settle(transaction, done).await {
-                return done.map(|_| ());
-            }
-        }
     }
 }
 
@@ -274,25 +209,23 @@ impl Database {
 
     /// The version of the transaction with this id; `None` if it did not land, or over a day ago.
     pub async fn outcome(&self, id: TransactionId) -> Result<Option<Version>> {
-        let head = self.handle.shared.head()?;
-        Ok(outcome(&*head.snapshot, self.tenant.number, id)
-            .await?
-            .map(|committed| committed.version))
+        let view = self.view()?;
+        Ok(outcome(&*view.source, self.tenant.number, id).await?.map(|committed| committed.version))
     }
 }
 
 /// Counts how often one verb was tried.
-struct Tries {
+pub(crate) struct Tries {
     left: u32,
 }
 
 impl Tries {
-    fn new(database: &Database) -> Self {
+    pub(crate) fn new(database: &Database) -> Self {
         Tries { left: database.handle.shared.settings.retries_max }
     }
 
     /// Commits what was done; `None` means to do it again.
-    async fn settle<T>(
+    pub(crate) async fn settle<T>(
         &mut self,
         transaction: Transaction,
         done: Result<T>,
@@ -568,7 +501,7 @@ impl Database {
     /// The table of this name, if it was compiled before and memory has its record.
     fn known_table(&self, name: &str) -> Option<Known> {
         let shared = &self.handle.shared;
-        if !shared.is_open() {
+        if !shared.is_open() || self.tenant.is_dropped() {
             return None;
         }
         let (database, tenant, schemas) = (shared.identity, self.tenant.number, shared.schemas());
@@ -579,7 +512,7 @@ impl Database {
         {
             return Some(last);
         }
-        let table = shared.tables.known(tenant, name)?;
+        let table = self.tenant.compiled.known(name)?;
         let key = keys::record(tenant, number::TABLES, &table.id);
         let current = shared.cache.get(&cache_key(&key), shared.version())?;
         let (number, label) = (table.number, table.label);
@@ -635,47 +568,5 @@ impl Database {
     /// Makes every commit so far durable.
     pub async fn sync(&self) -> Result<()> {
         crate::log::write_beside(&self.view()?, Beside::default()).await
-    }
-}
-
-/// The tenants that `root`, a view of tenant 0, knows.
-pub(crate) async fn tenants(root: &View) -> Result<Vec<(String, TenantNo)>> {
-    let range = Range::prefix(keys::records(ROOT, number::TENANTS));
-    let mut tenants = Vec::new();
-    for row in root.rows(range).await? {
-        let record = RecordRef::new(entry::check(&row.value)?.1)?;
-        let damaged = || Error::corrupt("TENANT_DAMAGED", "the record of a tenant is damaged");
-        let number = record.properties()?.get("number")?.ok_or_else(damaged)?.as_u64()?;
-        let number = number.and_then(|number| u32::try_from(number).ok()).ok_or_else(damaged)?;
-        tenants.push((record.key()?.ok_or_else(damaged)?.to_owned(), number));
-    }
-    Ok(tenants)
-}
-
-impl Transaction {
-    async fn put_tenant(&mut self, name: &str) -> Result<()> {
-        // Two that are made at once must not get the same number.
-        self.reads_checked = true;
-        let known = tenants(self).await?;
-        let normal = normalize(name)?;
-        if known.iter().any(|(known, _)| normalize(known).is_ok_and(|known| known == normal)) {
-            let message = format!("a tenant named '{name}' is there already");
-            return Err(Error::invalid("TENANT_EXISTS", message));
-        }
-        if known.is_empty() {
-            let identity = crate::backup::new_identity(&*self.handle.shared().world);
-            self.beside.put(&keys::identity(), &frame(0, &identity.0));
-        }
-        let number = known.iter().map(|(_, number)| number + 1).max().unwrap_or(FIRST_TENANT);
-        self.put_system(TENANTS, name, serde_json::json!({"number": number})).await
-    }
-
-    async fn create_rem_tables(&mut self) -> Result<()> {
-        for (name, schema) in rem_tables() {
-            if self.find_table(name).await?.is_none() {
-                self.create_table(name, schema).await?;
-            }
-        }
-        Ok(())
     }
 }

@@ -31,7 +31,9 @@ mod staging; // a transaction's own writes, over what it reads
 mod stats; // counts and sizes
 mod sweep; // what is cleared up in the background
 mod table; // a table: its schema and its indexes
-mod tenant; // tenants
+mod tail; // the log as it grows
+mod tenant; // one tenant, and who is told when it is dropped
+mod tenants; // which tenants there are: made, found, dropped
 mod transaction; // reads a snapshot, stages changes
 mod verify; // every checksum, and every index against its rebuild
 mod view; // reading at a version
@@ -57,7 +59,9 @@ pub use planted::Bug;
 pub use prune::Pruned;
 pub use purge::Purged;
 pub use settings::{Isolation, Settings};
+pub use stats::TenantSize;
 pub use table::{IndexState, Progress, TableInfo, Violation};
+pub use tail::{Stop, Tail};
 pub use transaction::Transaction;
 pub use view::{At, Encoded, View};
 pub use walk::{Step, Walk, WalkDirection};

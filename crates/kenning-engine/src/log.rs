@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use futures_channel::oneshot;
 use kenning_record::{Id, Json, KEY_BYTES_MAX, LogEntry, RecordRef, Version, entry, keys};
@@ -206,7 +207,7 @@ pub(crate) async fn write_beside(view: &View, beside: Beside) -> Result<()> {
     let request = Request {
         id: TransactionId::new(&*shared.world),
         id_given: false,
-        tenant: view.tenant.number,
+        tenant: Arc::clone(&view.tenant),
         snapshot: shared.version(),
         reads: Reads::default(),
         writes: Batch::new(),
@@ -217,6 +218,7 @@ pub(crate) async fn write_beside(view: &View, beside: Beside) -> Result<()> {
         history_from: beside.history_from,
         log: None,
         schema_changed: false,
+        drops: None,
         durability: Durability::Strict,
         reply,
     };

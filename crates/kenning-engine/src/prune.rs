@@ -13,7 +13,6 @@ use kenning_store::{Batch, Error, Range, Result, Row, Scan, Space};
 use crate::database::Database;
 use crate::log::{Beside, write_beside};
 use crate::purge::Trimming;
-use crate::tenant::{ROOT, Tenant};
 use crate::view::{At, View};
 
 /// Rows that one step removes.
@@ -38,7 +37,7 @@ impl Database {
         let _alone = Trimming::begin(self.handle.shared())?;
         let beside = Beside { history_from: until, ..Beside::default() };
         write_beside(&self.view()?, beside).await?;
-        let root = View::now(&self.handle, &Tenant::new(ROOT, ""))?;
+        let root = View::now(&self.handle, self.handle.shared().tenants.root())?;
         let history_rows = remove(&root, Range::prefix([Space::History.byte()]), |row| {
             Ok(keys::history_split(&row.key)?.1 <= until)
         })
@@ -50,7 +49,7 @@ impl Database {
         let mut log_rows = 0;
         if log {
             log_rows += prune_log(&root, root.tenant.number, until).await?;
-            for (_, tenant) in crate::database::tenants(&root).await? {
+            for (_, tenant) in crate::tenants::all(&root).await? {
                 log_rows += prune_log(&root, tenant, until).await?;
             }
         }

@@ -100,17 +100,21 @@ impl Database {
 
 /// Finishes what a crash, or a failing disk, left unfinished.
 pub(crate) async fn resume(handle: &Handle) -> Result<()> {
-    let view = View::now(handle, &Tenant::new(crate::tenant::ROOT, ""))?;
+    let view = View::now(handle, handle.shared().tenants.root())?;
     let notes = view.rows(Range::prefix(keys::purges())).await?;
     if notes.is_empty() {
         return Ok(());
     }
+    let tenants = crate::tenants::all(&view).await?;
+    drop(view);
     // Whoever is at work finishes it.
     let Ok(trimming) = Trimming::begin(handle.shared()) else { return Ok(()) };
     for note in &notes {
         let (tenant, ..) = keys::purge_split(&note.key)?;
-        let tenant = crate::sweep::named(handle, tenant).await?;
-        erase(handle, &tenant, note, &mut Purged::default()).await?;
+        if let Some(tenant) = crate::sweep::living(handle, &tenants, tenant).await? {
+            let erased = erase(handle, &tenant, note, &mut Purged::default()).await;
+            crate::sweep::unless_dropped(erased)?;
+        }
     }
     finish(handle, &notes).await?;
     drop(trimming);
@@ -123,7 +127,7 @@ async fn finish(handle: &Handle, notes: &[Row]) -> Result<()> {
     shared.store()?.erase().await?;
     let mut batch = Batch::new();
     notes.iter().for_each(|note| batch.delete(&note.key));
-    let view = View::now(handle, &Tenant::new(crate::tenant::ROOT, ""))?;
+    let view = View::now(handle, handle.shared().tenants.root())?;
     write_beside(&view, Beside { batch, ..Beside::default() }).await
 }
 

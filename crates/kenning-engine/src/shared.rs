@@ -14,7 +14,7 @@ use crate::cache::{Cache, CacheKey, cache_key};
 use crate::committer::Queue;
 use crate::purge::IsTrimming;
 use crate::settings::Settings;
-use crate::table::Tables;
+use crate::tenant::Tenants;
 use crate::window::Hasher;
 
 /// Databases that were opened in this process.
@@ -28,13 +28,13 @@ pub(crate) struct Shared {
     /// Makes the hashes of keys that transactions remember.
     pub(crate) hasher: Hasher,
     pub(crate) cache: Arc<Cache>,
-    pub(crate) tables: Tables,
+    pub(crate) tenants: Tenants,
     pub(crate) counters: Counters,
     /// What is committed and visible; `None` once the database is closed.
     open: RwLock<Option<Open>>,
     /// The version of the head, for readers that need nothing else.
     version: AtomicU64,
-    /// How often something was committed, with a version or without.
+    /// How often there was something to look at: a commit, with a version or without.
     published: AtomicU64,
     /// Which open database of this process it is.
     pub(crate) identity: u64,
@@ -118,7 +118,7 @@ impl Shared {
             settings,
             queue: Queue::default(),
             cache,
-            tables: Tables::default(),
+            tenants: Tenants::new(),
             counters: Counters::default(),
             open: RwLock::new(Some(Open { store, head })),
             version,
@@ -176,6 +176,11 @@ impl Shared {
             open.head = head;
         }
         self.version.store(version, Ordering::Release);
+        self.nudge();
+    }
+
+    /// Makes everybody who waits look again.
+    pub(crate) fn nudge(&self) {
         self.published.fetch_add(1, Ordering::Release);
         for (_, waker) in std::mem::take(&mut *self.wakers()) {
             waker.wake();
@@ -221,9 +226,7 @@ impl Shared {
         self.queue.close();
         self.sweep.close();
         self.build.close();
-        for (_, waker) in std::mem::take(&mut *self.wakers()) {
-            waker.wake();
-        }
+        self.nudge();
         drop(open);
     }
 
@@ -360,31 +363,55 @@ impl Snapshot for Cached {
 /// A bell that a background thread waits for.
 #[derive(Default)]
 pub(crate) struct Signal {
-    rung: Mutex<(bool, bool)>,
+    state: Mutex<Ringing>,
     bell: Condvar,
     hour: AtomicU64,
     hourly: AtomicBool,
 }
 
+#[derive(Default)]
+struct Ringing {
+    rung: bool,
+    closed: bool,
+    /// Why the last round of work did not come to its end.
+    failed: Option<Error>,
+}
+
 impl Signal {
     pub(crate) fn ring(&self) {
-        self.rung.lock().expect("no holder of this lock panics").0 = true;
+        self.state().rung = true;
         self.bell.notify_all();
     }
 
     fn close(&self) {
-        self.rung.lock().expect("no holder of this lock panics").1 = true;
+        self.state().closed = true;
         self.bell.notify_all();
     }
 
     /// Waits for the next ring; `false` when the database is closed.
     pub(crate) fn wait(&self) -> bool {
-        let mut rung = self.rung.lock().expect("no holder of this lock panics");
-        while !rung.0 && !rung.1 {
-            rung = self.bell.wait(rung).expect("no holder of this lock panics");
+        let mut state = self.state();
+        while !state.rung && !state.closed {
+            state = self.bell.wait(state).expect("no holder of this lock panics");
         }
-        rung.0 = false;
-        !rung.1
+        state.rung = false;
+        state.failed = None;
+        !state.closed
+    }
+
+    /// Notes why a round of work did not come to its end.
+    pub(crate) fn fail(&self, why: Error) {
+        self.state().failed = Some(why);
+    }
+
+    /// Why the last round of work did not come to its end, unless another one is on its way.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        let state = self.state();
+        state.failed.as_ref().filter(|_| !state.rung).map(Error::again)
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, Ringing> {
+        self.state.lock().expect("no holder of this lock panics")
     }
 
     /// Rings once an hour of the database's own time.

@@ -1,7 +1,8 @@
 //! What is cleared up in the background.
 //!
-//! Deleting a record hides its links at once, and dropping a table hides its records; both leave a
-//! note of the work under `Space::Meta`, in the same batch. The sweeper takes the notes one by one,
+//! Deleting a record hides its links at once, dropping a table hides its records, and dropping a
+//! tenant hides all that it has; each leaves a note of the work under `Space::Meta`, in the same
+//! batch. The sweeper takes the notes one by one,
 //! removes what they name in transactions of bounded size, and removes the note with the last one.
 //! A crash repeats at most one step. Outcomes of transactions are kept for a day.
 
@@ -16,7 +17,7 @@ use crate::database::Handle;
 use crate::log::{Beside, write_beside};
 use crate::shared::Shared;
 use crate::table::{Table, number};
-use crate::tenant::{ROOT, Tenant};
+use crate::tenant::{TENANT_DROPPED, Tenant};
 use crate::transaction::Transaction;
 use crate::view::View;
 
@@ -32,55 +33,116 @@ pub(crate) fn run(shared: &Arc<Shared>) {
     while shared.sweep.wait() {
         // An error that is worth telling closes the database, and whoever uses it is told. Anything
         // else is tried again at the next ring: the note of the work is still there.
-        let _ = block_on(sweep(shared));
+        if let Err(error) = block_on(sweep(shared)) {
+            shared.sweep.fail(error);
+            shared.nudge();
+        }
     }
 }
 
 async fn sweep(shared: &Arc<Shared>) -> Result<()> {
     let handle = Handle::background(Arc::clone(shared));
-    let view = View::now(&handle, &Tenant::new(ROOT, ""))?;
+    let root = shared.tenants.root();
+    let view = View::now(&handle, root)?;
+    let dropped = view.rows(Range::prefix(keys::tenant_sweeps())).await?;
+    let notes = view.rows(Range::prefix(keys::sweeps())).await?;
+    let tenants = if notes.is_empty() { Vec::new() } else { crate::tenants::all(&view).await? };
+    // A view that is held keeps what is removed meanwhile.
+    drop(view);
     let mut failed = Ok(());
-    for row in view.rows(Range::prefix(keys::sweeps())).await? {
-        // One note that can't be done must not hold up the others.
-        failed = failed.and(work(&handle, &row).await);
+    // One note that can't be done must not hold up the others.
+    for note in dropped {
+        failed = failed.and(clear_tenant(&handle, &note.key).await);
+    }
+    for note in notes {
+        failed = failed.and(work(&handle, &tenants, &note).await);
     }
     failed = failed.and(crate::purge::resume(&handle).await);
     if shared.sweep.is_hourly() {
-        expire(&view).await?;
+        expire(&View::now(&handle, root)?).await?;
     }
     failed
 }
 
-/// Does what one note says.
-async fn work(handle: &Handle, note: &Row) -> Result<()> {
+/// Removes all that is left of a dropped tenant. Nobody can ask for its past, so nothing moves into
+/// the history. Nothing of it lands any more: what is behind a step stays clean.
+async fn clear_tenant(handle: &Handle, note: &[u8]) -> Result<()> {
+    let tenant = keys::tenant_sweep_split(note)?;
+    let mut ranges: Vec<Range> =
+        keys::ranges_of(tenant).into_iter().map(|(_, range)| range).collect();
+    let notes = [keys::sweeps_of(tenant), keys::index_works_of(tenant), keys::purges_of(tenant)];
+    ranges.extend(notes.map(Range::prefix));
+    for range in ranges {
+        let mut next = Some(range.forward());
+        while let Some(scan) = next {
+            let view = View::now(handle, handle.shared().tenants.root())?;
+            let page = view.source.page(&scan).await?;
+            let mut batch = Batch::new();
+            page.rows.iter().for_each(|row| batch.delete(&row.key));
+            if !batch.is_empty() {
+                write_beside(&view, Beside { batch, ..Beside::default() }).await?;
+            }
+            next = page.rest;
+        }
+    }
+    let mut batch = Batch::new();
+    batch.delete(note);
+    let view = View::now(handle, handle.shared().tenants.root())?;
+    write_beside(&view, Beside { batch, ..Beside::default() }).await
+}
+
+/// Does what one note says. Notes of a tenant that was dropped go with it.
+async fn work(handle: &Handle, tenants: &[(String, TenantNo)], note: &Row) -> Result<()> {
     let (tenant, table, id) = keys::sweep_split(&note.key)?;
-    let tenant = named(handle, tenant).await?;
-    let Some(id) = id else {
-        let (_, said) = entry::check(&note.value)?;
-        let Some((id, bytes)) = said.split_first_chunk() else {
-            return Err(Error::corrupt("NOTE_DAMAGED", "a note for the sweeper is cut"));
-        };
-        let id = Id(*id);
-        let table = Table::compile(tenant.number, id, &Bytes::copy_from_slice(bytes))?;
-        while step(handle, &tenant, async |t| drop_records(t, &table, &note.key).await).await? {}
-        return Ok(());
+    let Some(tenant) = living(handle, tenants, tenant).await? else { return Ok(()) };
+    let done = match id {
+        Some(id) => clear_links(handle, &tenant, End { table, id }).await,
+        None => {
+            let (_, said) = entry::check(&note.value)?;
+            let Some((id, bytes)) = said.split_first_chunk() else {
+                return Err(Error::corrupt("NOTE_DAMAGED", "a note for the sweeper is cut"));
+            };
+            let id = Id(*id);
+            let table = Table::compile(tenant.number, id, &Bytes::copy_from_slice(bytes))?;
+            repeat(handle, &tenant, async |t| drop_records(t, &table, &note.key).await).await
+        }
     };
-    clear_links(handle, &tenant, End { table, id }).await
+    unless_dropped(done)
 }
 
 /// Removes the links of births of `end` that are over, and the note that says so.
 pub(crate) async fn clear_links(handle: &Handle, tenant: &Arc<Tenant>, end: End) -> Result<()> {
     let note = keys::sweep(tenant.number, end.table, Some(&end.id));
-    while step(handle, tenant, async |t| drop_links(t, end, &note).await).await? {}
-    Ok(())
+    repeat(handle, tenant, async |t| drop_links(t, end, &note).await).await
 }
 
-/// The tenant with this number.
-pub(crate) async fn named(handle: &Handle, number: TenantNo) -> Result<Arc<Tenant>> {
-    let root = View::now(handle, &Tenant::new(ROOT, ""))?;
-    let tenants = crate::database::tenants(&root).await?;
-    let name = tenants.into_iter().find(|(_, of)| *of == number).map(|(name, _)| name);
-    Ok(Tenant::new(number, &name.unwrap_or_default()))
+/// The tenant with this number, if it was not dropped. `tenants` are those that there were.
+pub(crate) async fn living(
+    handle: &Handle,
+    tenants: &[(String, TenantNo)],
+    number: TenantNo,
+) -> Result<Option<Arc<Tenant>>> {
+    let Some((name, _)) = tenants.iter().find(|(_, known)| *known == number) else {
+        return Ok(None);
+    };
+    let found = crate::tenants::find(handle, name).await?;
+    Ok(found.filter(|tenant| tenant.number == number))
+}
+
+/// What was done in a tenant. That it was dropped meanwhile is not an error here: whatever was left
+/// to do went with it.
+pub(crate) fn unless_dropped(done: Result<()>) -> Result<()> {
+    done.or_else(|error| if error.code() == TENANT_DROPPED { Ok(()) } else { Err(error) })
+}
+
+/// One transaction after the other, until nothing is left to do.
+async fn repeat(
+    handle: &Handle,
+    tenant: &Arc<Tenant>,
+    body: impl AsyncFn(&mut Transaction) -> Result<bool>,
+) -> Result<()> {
+    while step(handle, tenant, &body).await? {}
+    Ok(())
 }
 
 /// One transaction, tried again after a conflict. Whether there is more to do.

@@ -413,23 +413,23 @@ fn damaged(what: &str) -> Error {
     Error::corrupt("TABLE_DAMAGED", format!("the record of a table is damaged at {what}"))
 }
 
-/// Tables that were compiled.
+/// Tables of a tenant that were compiled, by name.
 #[derive(Default)]
 pub(crate) struct Tables {
-    compiled: RwLock<HashMap<TenantNo, HashMap<String, Arc<Table>>>>,
+    compiled: RwLock<HashMap<String, Arc<Table>>>,
 }
 
 impl Tables {
     /// The compiled table of this name, if it was asked for before.
-    pub(crate) fn known(&self, tenant: TenantNo, name: &str) -> Option<Arc<Table>> {
+    pub(crate) fn known(&self, name: &str) -> Option<Arc<Table>> {
         let compiled = self.compiled.read().expect("no holder of this lock panics");
-        compiled.get(&tenant)?.get(name).cloned()
+        compiled.get(name).cloned()
     }
 
     /// The compiled table of this number.
-    pub(crate) fn numbered(&self, tenant: TenantNo, number: TableNo) -> Option<Arc<Table>> {
+    pub(crate) fn numbered(&self, number: TableNo) -> Option<Arc<Table>> {
         let compiled = self.compiled.read().expect("no holder of this lock panics");
-        compiled.get(&tenant)?.values().find(|table| table.number == number).cloned()
+        compiled.values().find(|table| table.number == number).cloned()
     }
 
     /// The table that `bytes` say. `known` is what `known` gave.
@@ -451,8 +451,7 @@ impl Tables {
         let newer = known.is_none_or(|known| known.version < table.version);
         if newer && !staged {
             let mut compiled = self.compiled.write().expect("no holder of this lock panics");
-            let of_tenant = compiled.entry(tenant).or_default();
-            of_tenant.insert(table.name.clone(), Arc::clone(&table));
+            compiled.insert(table.name.clone(), Arc::clone(&table));
         }
         Ok(table)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_channel::oneshot;
 use kenning_index::{Claim, Edit, Entry, difference};
-use kenning_record::{Id, LogBody, RecordRef, Version, entry, keys};
+use kenning_record::{Id, LogBody, RecordRef, TenantNo, Version, entry, keys};
 use kenning_store::{Batch, Bytes, Durability, Error, ErrorKind, Result, Snapshot, limits};
 
 use crate::Isolation;
@@ -39,6 +39,8 @@ pub struct Transaction {
     pub(crate) made_last: Option<(u64, Id)>,
     /// Whether a table of tables changed.
     pub(crate) schema_changed: bool,
+    /// The tenant that it drops.
+    pub(crate) drops: Option<TenantNo>,
     /// Whether a change has begun and not come to its end.
     pub(crate) half_done: bool,
     /// Whether what it read is checked whatever the isolation: where a missed write would spoil
@@ -80,16 +82,9 @@ impl Transaction {
         let head = shared.enter()?;
         let staging = Arc::new(Staging::new(Arc::clone(&head.snapshot), shared.hasher.clone()));
         let source: Arc<dyn Snapshot> = Arc::clone(&staging) as Arc<dyn Snapshot>;
-        let view = View {
-            handle: handle.clone(),
-            tenant: Arc::clone(tenant),
-            source,
-            below: Arc::clone(&head.snapshot),
-            version: head.version,
-            dead: Arc::default(),
-        };
+        let view = View { source, ..View::at(handle, tenant, &head) };
         let made = || TransactionId::new(&*shared.world);
-        Ok(Transaction {
+        let transaction = Transaction {
             view,
             staging,
             log: LogBody::new(),
@@ -97,6 +92,7 @@ impl Transaction {
             schema_of: None,
             made_last: None,
             schema_changed: false,
+            drops: None,
             half_done: false,
             reads_checked: false,
             logged: true,
@@ -106,7 +102,10 @@ impl Transaction {
             instant: head.instant,
             durability: shared.settings.durability,
             snapshot: head.version,
-        })
+        };
+        // After the head, as in a view.
+        tenant.check()?;
+        Ok(transaction)
     }
 
     /// Its id, under which its outcome can be asked for later.
@@ -148,7 +147,7 @@ impl Transaction {
         let request = Request {
             id: self.id,
             id_given: self.id_given,
-            tenant: self.tenant.number,
+            tenant: Arc::clone(&self.tenant),
             snapshot: self.snapshot,
             reads,
             log: versioned.then(|| std::mem::take(&mut self.log)),
@@ -158,6 +157,7 @@ impl Transaction {
             beside: std::mem::take(&mut self.beside),
             history_from: 0,
             schema_changed: self.schema_changed,
+            drops: self.drops,
             bytes,
             durability: self.durability,
             reply,

@@ -16,7 +16,7 @@ use kenning_store::{Bytes, Error, Finding, KeyReader, Range, Result, Row, Space}
 use crate::database::Handle;
 use crate::shared::Head;
 use crate::table::Table;
-use crate::tenant::{ROOT, Tenant};
+use crate::tenant::Tenant;
 use crate::view::{At, View};
 
 /// Findings after which looking for more is of no use.
@@ -31,15 +31,18 @@ const CHECKED: [Space; 6] =
 
 /// Verifies every tenant, now or as of a version.
 pub(crate) async fn verify(handle: &Handle, at: Option<Version>) -> Result<Vec<Finding>> {
-    let root = View::now(handle, &Tenant::new(ROOT, ""))?;
+    let shared = handle.shared();
+    // One head for all: in a later one a tenant of the list may be dropped, and half swept.
+    let head = shared.head()?;
+    let root = View::at(handle, shared.tenants.root(), &head);
     let mut tenants = vec![root.clone()];
-    for (name, number) in crate::database::tenants(&root).await? {
-        tenants.push(View::now(handle, &Tenant::new(number, &name))?);
+    for (name, number) in crate::tenants::all(&root).await? {
+        tenants.push(View::at(handle, &Tenant::new(number, &name), &head));
     }
     let mut report = Report::default();
     for now in tenants {
         let view = match at {
-            Some(version) => now.as_of(At::Version(version)).await?,
+            Some(version) => now.past(&head, At::Version(version)).await?,
             None => now.clone(),
         };
         let mut check = Check { view: &view, report: &mut report, tables: HashMap::new() };

@@ -12,7 +12,7 @@ use kenning_store::{Bytes, Error, Range, Result, Row, Snapshot};
 use crate::Bug;
 use crate::database::Handle;
 use crate::past::AsOf;
-use crate::shared::Cached;
+use crate::shared::{Cached, Head};
 use crate::table::{Label, Table, TableInfo, number};
 use crate::tenant::Tenant;
 
@@ -91,14 +91,21 @@ impl View {
     /// What there is now.
     pub(crate) fn now(handle: &Handle, tenant: &Arc<Tenant>) -> Result<View> {
         let head = handle.shared().head()?;
-        Ok(View {
+        // After the head: one that lacks records of a dropped tenant comes after that is known.
+        tenant.check()?;
+        Ok(View::at(handle, tenant, &head))
+    }
+
+    /// What there is at the version of `head`.
+    pub(crate) fn at(handle: &Handle, tenant: &Arc<Tenant>, head: &Head) -> View {
+        View {
             handle: handle.clone(),
             tenant: Arc::clone(tenant),
             source: Arc::clone(&head.snapshot),
             below: Arc::clone(&head.snapshot),
             version: head.version,
             dead: Arc::default(),
-        })
+        }
     }
 
     /// The version that it shows.
@@ -109,6 +116,12 @@ impl View {
     /// The same tenant at another moment.
     pub async fn as_of(&self, at: At) -> Result<View> {
         let head = self.handle.shared().head()?;
+        self.tenant.check()?;
+        self.past(&head, at).await
+    }
+
+    /// The same tenant at a moment that `head` knows.
+    pub(crate) async fn past(&self, head: &Head, at: At) -> Result<View> {
         let version = match at {
             At::Version(version) => version,
             At::Instant(instant) => version_at(&*head.snapshot, instant).await?,
@@ -266,8 +279,8 @@ impl View {
         if let Some(table) = self.tenant.system_table(name) {
             return Ok(Some(table));
         }
-        let tables = &self.handle.shared().tables;
-        let known = tables.known(tenant, name);
+        let tables = &self.tenant.compiled;
+        let known = tables.known(name);
         let id = match &known {
             Some(table) => table.id,
             None if check_table_name(name).is_err() => return Ok(None),
@@ -286,8 +299,8 @@ impl View {
         if let Some(table) = system.into_iter().find(|table| table.number == number) {
             return Ok(Some(table));
         }
-        let tables = &self.handle.shared().tables;
-        if let Some(known) = tables.numbered(tenant, number)
+        let tables = &self.tenant.compiled;
+        if let Some(known) = tables.numbered(number)
             && let Some(bytes) = self.record_bytes(number::TABLES, known.id).await?
         {
             let table = tables.compiled(tenant, known.id, Some(known), &bytes)?;
@@ -307,7 +320,7 @@ impl View {
 
     /// Every table, those of the system included.
     pub(crate) async fn all_tables(&self) -> Result<Vec<Arc<Table>>> {
-        let shared = self.handle.shared();
+        let compiled = &self.tenant.compiled;
         let mut tables = self.tenant.system_tables();
         let range = Range::prefix(keys::records(self.tenant.number, number::TABLES));
         for row in self.rows(range).await? {
@@ -316,8 +329,8 @@ impl View {
                 continue;
             }
             let name = table_name(&row.value)?;
-            let known = shared.tables.known(self.tenant.number, &name);
-            tables.push(shared.tables.compiled(self.tenant.number, id, known, &row.value)?);
+            let known = compiled.known(&name);
+            tables.push(compiled.compiled(self.tenant.number, id, known, &row.value)?);
         }
         Ok(tables)
     }

@@ -34,12 +34,8 @@ impl FjallSnapshot {
         FjallSnapshot { view: Some(engine.tables().view()), engine: Arc::clone(engine) }
     }
 
-    fn view(&self) -> &fjall::Snapshot {
-        self.view.as_ref().expect("it is there until it is dropped")
-    }
-
     pub(crate) fn view(&self) -> &fjall::Snapshot {
-        &self.view
+        self.view.as_ref().expect("it is there until it is dropped")
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {

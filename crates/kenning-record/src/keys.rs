@@ -16,6 +16,7 @@ pub const OUT: u8 = 0;
 pub const IN: u8 = 1;
 
 const SWEEP: &str = "sweep";
+const TENANT: &str = "tenant";
 const INDEX: &str = "index";
 const PURGE: &str = "purge";
 const IDENTITY: &str = "identity";
@@ -87,6 +88,31 @@ pub fn sweep_split(key: &[u8]) -> Result<(TenantNo, TableNo, Option<Id>)> {
     reader.end().map(|()| (tenant, table, id))
 }
 
+/// What all work for the sweeper in tables of a tenant begins with.
+pub fn sweeps_of(tenant: TenantNo) -> Vec<u8> {
+    Key::new(Space::Meta).text(SWEEP).u32(tenant).into_bytes()
+}
+
+/// Work that waits for the sweeper: all that is left of a dropped tenant.
+pub fn tenant_sweep(tenant: TenantNo) -> Vec<u8> {
+    Key::new(Space::Meta).text(TENANT).u32(tenant).into_bytes()
+}
+
+/// What all work on dropped tenants begins with.
+pub fn tenant_sweeps() -> Vec<u8> {
+    meta(TENANT)
+}
+
+/// The tenant in a key made by `tenant_sweep`.
+pub fn tenant_sweep_split(key: &[u8]) -> Result<TenantNo> {
+    let mut reader = KeyReader::new(Space::Meta, key)?;
+    if reader.text()? != TENANT {
+        return Err(damaged("its name"));
+    }
+    let tenant = reader.u32()?;
+    reader.end().map(|()| tenant)
+}
+
 /// Work on an index over property values: filling it, or clearing it away.
 pub fn index_work(tenant: TenantNo, table: TableNo, index: u32) -> Vec<u8> {
     Key::new(Space::Meta).text(INDEX).u32(tenant).u32(table).u32(index).into_bytes()
@@ -123,6 +149,11 @@ pub fn purges() -> Vec<u8> {
     meta(PURGE)
 }
 
+/// What all records of a tenant to be purged begin with.
+pub fn purges_of(tenant: TenantNo) -> Vec<u8> {
+    Key::new(Space::Meta).text(PURGE).u32(tenant).into_bytes()
+}
+
 /// Tenant, table and id in a key made by `purge`.
 pub fn purge_split(key: &[u8]) -> Result<(TenantNo, TableNo, Id)> {
     let mut reader = KeyReader::new(Space::Meta, key)?;
@@ -131,11 +162,6 @@ pub fn purge_split(key: &[u8]) -> Result<(TenantNo, TableNo, Id)> {
     }
     let parts = (reader.u32()?, reader.u32()?, Id(reader.id()?));
     reader.end().map(|()| parts)
-}
-
-/// What all fields of a table begin with.
-pub fn fields_of_table(tenant: TenantNo, table: TableNo) -> Vec<u8> {
-    Key::new(Space::Fields).u32(tenant).u32(table).into_bytes()
 }
 
 /// What all names of a tenant begin with.
@@ -335,6 +361,11 @@ pub fn fields(tenant: TenantNo, table: TableNo, index: u32) -> Vec<u8> {
     fields_of(tenant, table, index, &[])
 }
 
+/// What all entries of the indexes of a table begin with.
+pub fn fields_of_table(tenant: TenantNo, table: TableNo) -> Vec<u8> {
+    Key::new(Space::Fields).u32(tenant).u32(table).into_bytes()
+}
+
 /// What all entries of an index that have these first values begin with.
 pub fn fields_of(tenant: TenantNo, table: TableNo, index: u32, values: &[u8]) -> Vec<u8> {
     field(tenant, table, index, values, None)
@@ -468,6 +499,32 @@ pub fn log_split(key: &[u8]) -> Result<(TenantNo, Version)> {
     let mut reader = KeyReader::new(Space::Log, key)?;
     let parts = (reader.u32()?, reader.u64()?);
     reader.end().map(|()| parts)
+}
+
+/// Every range of keys that begin with a tenant, each with the space that it is in: all that a
+/// tenant has but the work for threads under meta.
+pub fn ranges_of(tenant: TenantNo) -> Vec<(Space, Range)> {
+    let of = |space: Space| Range::prefix(Key::new(space).u32(tenant).into_bytes());
+    let mut ranges = Vec::new();
+    for space in Space::ALL {
+        match space {
+            // Keys there don't begin with a tenant; those of history do behind its own byte.
+            Space::Meta | Space::Clock | Space::History => {}
+            Space::Outcomes
+            | Space::Watermarks
+            | Space::Marks
+            | Space::Records
+            | Space::Births
+            | Space::Names
+            | Space::Fields
+            | Space::Links
+            | Space::Log => ranges.push((space, of(space))),
+        }
+        if space.is_exact() {
+            ranges.push((Space::History, history_range(&of(space))));
+        }
+    }
+    ranges
 }
 
 fn links_key(tenant: TenantNo, direction: u8, near: End) -> Key {

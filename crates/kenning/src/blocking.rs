@@ -12,12 +12,16 @@
 //! # }
 //! ```
 
-mod mending; // merge, purge
 mod backup; // backups
+mod mending; // merge, purge
+mod tail; // the log as it grows
+mod tenants; // tenants
 
 use std::path::Path;
 
 use kenning_store::block_on;
+
+pub use tail::Tail;
 
 use crate::ingest;
 use crate::{
@@ -106,26 +110,11 @@ impl From<crate::Database> for Database {
     }
 }
 
-/// Opening, tenants, transactions and views.
+/// Opening, transactions and views.
 impl Database {
     /// Closes the database for every handle.
     pub fn close(self) -> Result<()> {
         block_on(self.0.close())
-    }
-
-    /// A handle on another tenant.
-    pub fn tenant(&self, name: &str) -> Result<Database> {
-        block_on(self.0.tenant(name)).map(Database)
-    }
-
-    /// Makes a tenant.
-    pub fn create_tenant(&self, name: &str) -> Result<()> {
-        block_on(self.0.create_tenant(name))
-    }
-
-    /// The names of all tenants.
-    pub fn tenants(&self) -> Result<Vec<String>> {
-        block_on(self.0.tenants())
     }
 
     /// Begins a transaction.

@@ -34,10 +34,12 @@ mod restore;
 mod world;
 
 pub use kenning_engine::{At, IndexState, Isolation, Link, LogRow, Past, Settings, Step};
-pub use kenning_engine::{Bug, Building, Change, Committed, Merged, Progress, Pruned, Purged};
-pub use kenning_engine::{Database, Encoded, Explain, Follower, Violation};
 pub use kenning_engine::{BackedUp, Backup, BackupOptions, KnownBackup, list_backups};
-pub use kenning_engine::{TableInfo, Transaction, TransactionId, View, Walk, WalkDirection};
+pub use kenning_engine::{Bug, Building, Change, Committed, Merged, Progress, Pruned, Purged};
+pub use kenning_engine::{Database, Encoded, Explain, Follower, Stop, Tail, Violation};
+pub use kenning_engine::{
+    TableInfo, TenantSize, Transaction, TransactionId, View, Walk, WalkDirection,
+};
 #[cfg(feature = "fjall")]
 pub use kenning_fjall::Settings as FjallSettings;
 pub use kenning_index::{Filter, Test};

@@ -18,7 +18,7 @@ use kenning::{Error, Json, Result, World};
 use super::view;
 use crate::args::{self, Export, FileFormat, FileShape, Import};
 use crate::exit::{Outcome, say};
-use crate::output::{Columns, Output, json_line};
+use crate::output::{Columns, Output, json_line, thousands};
 use crate::raw;
 
 /// Stands for standard input or output.
@@ -143,7 +143,7 @@ fn report(imported: &Imported, import: &Import, seconds: f64, json: bool) {
             ("seconds", seconds.into()),
         ]));
     }
-    let (all, bad_all) = (grouped(imported.stored_in_all), grouped(imported.bad_in_all));
+    let (all, bad_all) = (thousands(imported.stored_in_all), thousands(imported.bad_in_all));
     match ending {
         Ending::DoneBefore => {
             return say(&format!(
@@ -162,8 +162,8 @@ fn report(imported: &Imported, import: &Import, seconds: f64, json: bool) {
     }
     say(&format!(
         "{} rows stored, {} bad, {}",
-        grouped(stored),
-        grouped(bad),
+        thousands(stored),
+        thousands(bad),
         pace(stored, seconds)
     ));
 }
@@ -171,20 +171,7 @@ fn report(imported: &Imported, import: &Import, seconds: f64, json: bool) {
 /// The seconds that rows took, and how many that is in one.
 fn pace(rows: u64, seconds: f64) -> String {
     let rate = rows as f64 / seconds.max(0.001);
-    format!("in {seconds:.2} s, {} rows/s", grouped(rate as u64))
-}
-
-/// A number with its thousands apart.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (idx, digit) in digits.chars().enumerate() {
-        if idx > 0 && (digits.len() - idx).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    format!("in {seconds:.2} s, {} rows/s", thousands(rate as u64))
 }
 
 /// Tells a person or a program what happens.
@@ -265,7 +252,7 @@ impl Teller {
 
 fn progress_line(progress: &Progress) -> String {
     let Progress { stored, bad, bytes, bytes_total, .. } = *progress;
-    let rows = format!("{} rows, {} bad", grouped(stored), grouped(bad));
+    let rows = format!("{} rows, {} bad", thousands(stored), thousands(bad));
     match bytes_total.filter(|total| *total > 0) {
         Some(total) => {
             // Text that was UTF-16 has other sizes than the file.
@@ -359,7 +346,7 @@ pub(super) fn export(
     let mut teller = Teller::new(database, output);
     raw::note_interrupts();
     let exported = blocking::export(&view, &export.table, target, &options, &mut |records| {
-        teller.progress(&format!("{} records", grouped(records)));
+        teller.progress(&format!("{} records", thousands(records)));
         flow()
     });
     teller.wipe();
@@ -372,7 +359,7 @@ pub(super) fn export(
         say(&json_line(&[("records", exported.records.into())]));
     } else {
         let pace = pace(exported.records, teller.clock.seconds());
-        say(&format!("{} rows written, {pace}", grouped(exported.records)));
+        say(&format!("{} rows written, {pace}", thousands(exported.records)));
     }
     Ok(Outcome::Done)
 }

@@ -1,4 +1,4 @@
-//! init, table, tenant, reindex.
+//! init, table, reindex.
 
 use kenning::blocking::Database;
 use kenning::{IndexState, Json, Progress, Result, TableInfo, json};
@@ -11,7 +11,6 @@ use crate::output::{Columns, Output, Row};
 const DATABASE: &[&str] = &["database", "version"];
 const TABLE: &[&str] = &["name", "version", "indexes", "schema"];
 const TABLES: Columns = Columns { table: &["name", "version", "indexes"], csv: TABLE };
-const NAME: Columns = Columns::all(&["name"]);
 
 pub(super) fn init(database: &Database, url: &str, output: &mut Output<'_>) -> Result<Outcome> {
     let row = vec![("database", Json::from(url)), ("version", database.version().into())];
@@ -89,25 +88,6 @@ pub(super) fn reindex(
 /// Waits for what is left to be done about indexes.
 fn built(database: &Database, no_wait: bool) -> Result<()> {
     if no_wait { Ok(()) } else { database.wait_indexed() }
-}
-
-pub(super) fn create_tenant(
-    database: &Database,
-    name: &str,
-    output: &mut Output<'_>,
-) -> Result<Outcome> {
-    database.create_tenant(name)?;
-    output.one(&vec![("name", name.into())], NAME.csv)?;
-    Ok(Outcome::Done)
-}
-
-pub(super) fn list_tenants(database: &Database, output: &mut Output<'_>) -> Result<Outcome> {
-    let mut list = output.list(NAME);
-    for name in database.tenants()? {
-        list.row(vec![("name", name.into())])?;
-    }
-    list.end()?;
-    Ok(Outcome::Done)
 }
 
 fn row(table: TableInfo, format: Format) -> Row {

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::shell::{Mount, Shell};
+use crate::shell::{Mount, Shell, wait_for_bytes};
 
 const ROWS: usize = 60_000;
 
@@ -34,17 +34,6 @@ fn start(shell: &Shell) -> Child {
     command.stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Waits until the database has at least so many bytes; how far the import is by then differs.
-fn wait_for_bytes(child: &mut Child, folder: &Path, bytes: u64) {
-    let size = |folder: &Path| -> u64 {
-        let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
-    };
-    while size(&folder.join("store")) < bytes && child.try_wait().unwrap().is_none() {
-        std::thread::yield_now();
-    }
-}
-
 #[test]
 fn an_import_that_is_killed_anywhere_is_gone_on_with_exactly() {
     let shell = Shell::new();
@@ -54,7 +43,7 @@ fn an_import_that_is_killed_anywhere_is_gone_on_with_exactly() {
     let mut kills = 0;
     for round in 0..40 {
         let mut child = start(&shell);
-        wait_for_bytes(&mut child, &folder, round * 800_000);
+        wait_for_bytes(&mut child, &folder.join("store"), round * 800_000);
         child.kill().unwrap();
         kills += usize::from(!child.wait().unwrap().success());
     }

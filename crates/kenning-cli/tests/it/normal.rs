@@ -42,6 +42,12 @@ impl Normal {
         if instant.is_some() {
             return (INSTANT_CHARS, "today---T--:--:--.---Z--".to_owned());
         }
+        if let Some(bytes) = size(rest) {
+            return (bytes, "      SIZE".to_owned());
+        }
+        if let Some(digits) = json_bytes(rest) {
+            return (digits, "\"bytes\":N".to_owned());
+        }
         if let Some(bytes) = pace(rest) {
             return (bytes, "in S s, N rows/s".to_owned());
         }
@@ -55,6 +61,23 @@ impl Normal {
         }
         (first.len_utf8(), first.to_string())
     }
+}
+
+/// How many bytes are a size with the space before it, such as `   1.5 KiB`: 10 characters.
+fn size(text: &str) -> Option<usize> {
+    const CHARS: usize = 10;
+    let cell = text.get(..CHARS)?;
+    let (number, unit) = cell.trim_start().split_once(' ')?;
+    let is_number = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let is_unit = ["B", "KiB", "MiB", "GiB"].contains(&unit);
+    (is_number && is_unit && cell.starts_with(' ')).then_some(CHARS)
+}
+
+/// How many bytes are `"bytes":` and its number.
+fn json_bytes(text: &str) -> Option<usize> {
+    const NAME: &str = "\"bytes\":";
+    let digits = text.strip_prefix(NAME)?.chars().take_while(char::is_ascii_digit).count();
+    (digits > 0).then_some(NAME.len() + digits)
 }
 
 /// How many bytes say how long rows took, such as `in 1.50 s, 1,000 rows/s`.
@@ -88,4 +111,6 @@ fn ids_are_numbered_and_instants_of_scripts_stay() {
     );
     assert_eq!(normal.text("in 1.50 s, 1,000 rows/s", "/x"), "in S s, N rows/s");
     assert_eq!(normal.text("in 1.5", "/x"), "in 1.5");
+    assert_eq!(normal.text("guests     1.5 KiB", "/x"), "guests        SIZE");
+    assert_eq!(normal.text("{\"bytes\":17}", "/x"), "{\"bytes\":N}");
 }

@@ -92,6 +92,7 @@ scripts!(
     past,
     purge,
     records,
+    stats,
     stdin,
     tables,
     tenants,

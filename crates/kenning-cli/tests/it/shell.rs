@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -55,6 +55,20 @@ impl Shell {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{line}\n{said}");
         said
+    }
+}
+
+/// The bytes of the files in a folder.
+pub(crate) fn bytes_in(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+/// Waits until the files of a folder have at least so many bytes, or the process has ended; how far
+/// its work is by then differs.
+pub(crate) fn wait_for_bytes(child: &mut Child, folder: &Path, bytes: u64) {
+    while bytes_in(folder) < bytes && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
     }
 }
 

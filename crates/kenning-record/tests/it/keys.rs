@@ -30,6 +30,7 @@ fn the_bytes_of_keys_are_pinned() {
     check(keys::identity(), &["01", "6964656e74697479", "0001"]);
     let backup = ["01", "6261636b7570", "0001", "2f6162", "0001", "0000000000000102"];
     check(keys::backup("/ab", 258), &backup);
+    check(keys::tenant_sweep(2), &["01", "74656e616e74", "0001", "00000002"]);
     check(keys::clock(258), &["02", "0000000000000102"]);
     check(keys::outcome(7, &ID.0), &["03", "00000007", &id]);
     check(keys::watermark(2, "sync"), &["04", "00000002", "73796e63", "0001"]);
@@ -48,6 +49,39 @@ fn the_bytes_of_keys_are_pinned() {
 }
 
 #[test]
+fn the_ranges_of_a_tenant_have_all_of_its_keys_and_no_other() {
+    let all = |tenant| {
+        let exact = [
+            keys::record(tenant, 3, &ID).to_vec(),
+            keys::birth(tenant, 3, &ID),
+            keys::name_key(tenant, "ada", 3),
+            keys::field(tenant, 3, 1, &[], Some(&ID)),
+            keys::link(tenant, OUT, NEAR, "k", FAR),
+        ];
+        let mut keys: Vec<_> = exact.iter().map(|key| keys::history(key, 9)).collect();
+        keys.extend(exact);
+        keys.push(keys::outcome(tenant, &ID.0));
+        keys.push(keys::watermark(tenant, "sync"));
+        keys.push(keys::mark(tenant, 3, &ID));
+        keys.push(keys::log(tenant, 9));
+        keys
+    };
+    for tenant in [0, 1, 2, 255, 256, u32::MAX] {
+        let ranges = keys::ranges_of(tenant);
+        for key in all(tenant) {
+            let of = ranges.iter().filter(|(_, range)| range.contains(&key));
+            let spaces: Vec<u8> = of.map(|(space, _)| space.byte()).collect();
+            assert_eq!(spaces, [key[0]], "{}", hex(&key));
+        }
+        for other in [tenant.wrapping_sub(1), tenant.wrapping_add(1)] {
+            let strays = all(other);
+            let stray = strays.iter().find(|key| ranges.iter().any(|(_, r)| r.contains(key)));
+            assert_eq!(stray, None);
+        }
+    }
+}
+
+#[test]
 fn a_key_begins_with_its_prefixes() {
     let check = |key: Vec<u8>, prefixes: &[Vec<u8>]| {
         for prefix in prefixes {
@@ -55,8 +89,9 @@ fn a_key_begins_with_its_prefixes() {
         }
     };
     check(keys::watermark(2, "x"), &[keys::watermarks(2)]);
-    check(keys::sweep(2, 3, None), &[keys::sweeps()]);
-    check(keys::purge(2, 3, &ID), &[keys::purges()]);
+    check(keys::sweep(2, 3, None), &[keys::sweeps(), keys::sweeps_of(2)]);
+    check(keys::tenant_sweep(2), &[keys::tenant_sweeps()]);
+    check(keys::purge(2, 3, &ID), &[keys::purges(), keys::purges_of(2)]);
     check(keys::backup("x", 1), &[keys::backups()]);
     check(keys::mark(2, 3, &ID), &[keys::marks(2, 3)]);
     check(keys::record(2, 3, &ID).to_vec(), &[keys::records(2, 3)]);
@@ -90,6 +125,7 @@ fn a_key_reads_back_as_it_was_written() -> Result<()> {
     assert_eq!(keys::sweep_split(&keys::sweep(2, 3, Some(&ID)))?, (2, 3, Some(ID)));
     assert_eq!(keys::sweep_split(&keys::sweep(2, 3, None))?, (2, 3, None));
     assert_eq!(keys::purge_split(&keys::purge(2, 3, &ID))?, (2, 3, ID));
+    assert_eq!(keys::tenant_sweep_split(&keys::tenant_sweep(2))?, 2);
     assert_eq!(keys::clock_split(&keys::clock(258))?, 258);
     assert_eq!(keys::backup_split(&keys::backup("/a b", 258))?, ("/a b".to_owned(), 258));
     assert_eq!(keys::outcome_split(&keys::outcome(7, &ID.0))?, (7, ID.0));
@@ -118,6 +154,7 @@ fn a_cut_or_lengthened_key_is_noticed() {
         (keys::outcome(7, &ID.0), |key| keys::outcome_split(key).is_err()),
         (keys::watermark(2, "x"), |key| keys::watermark_split(key).is_err()),
         (keys::sweep(2, 3, None), |key| keys::sweep_split(key).is_err()),
+        (keys::tenant_sweep(2), |key| keys::tenant_sweep_split(key).is_err()),
         (keys::record(2, 3, &ID).to_vec(), |key| keys::record_split(key).is_err()),
         (keys::name_key(2, "ada", 3), |key| keys::name_split(key).is_err()),
         (keys::name_alias(2, "ada", 3, &ID), |key| keys::name_split(key).is_err()),
@@ -242,6 +279,7 @@ proptest! {
         let _ = (keys::meta_split(&key), keys::clock_split(&key), keys::outcome_split(&key));
         let _ = keys::sweep_split(&key);
         let _ = keys::purge_split(&key);
+        let _ = keys::tenant_sweep_split(&key);
         let _ = (keys::watermark_split(&key), keys::record_split(&key), keys::birth_split(&key));
         let _ = (keys::name_split(&key), keys::field_split(&key, 2), keys::link_split(&key));
         let _ = (keys::history_split(&key), keys::log_split(&key));

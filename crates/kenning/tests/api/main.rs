@@ -6,6 +6,8 @@ mod indexes; // built and cleared away in the background
 mod merge; // two records that are one
 mod prune; // trimming the past
 mod purge; // removing values from everywhere
+mod tail; // the log as it grows
+mod tenants; // tenants that are dropped
 
 use kenning::blocking::{Database, open};
 use kenning::{At, Draft, ErrorKind, Filter, Link, Walk, json};

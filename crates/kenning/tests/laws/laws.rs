@@ -343,6 +343,132 @@ pub(crate) async fn tenants_do_not_see_each_other(place: &Place, options: &Optio
     db.map(|_| ())
 }
 
+/// Dropping a tenant changes nothing that another one sees, now or in the past: not at once, not
+/// while it is swept, not when it is opened again.
+pub(crate) async fn a_dropped_tenant_is_missed_by_nobody(
+    place: &Place,
+    options: &Options,
+) -> Check {
+    let names = ["default", "left", "middle", "right"];
+    let db = place.open(options).await?;
+    let schema = json!({"x-kenning": {"key": "name", "indexed": ["city"], "unique": ["mail"]}});
+    let mut chance = Chance::new(5);
+    for name in &names[1..] {
+        db.create_tenant(name).await?;
+    }
+    for name in names {
+        db.tenant(name).await?.create_table("people", schema.clone()).await?;
+    }
+    for n in 0..600 {
+        let tenant = db.tenant(names[chance.below(4) as usize]).await?;
+        let person = format!("p{}", chance.below(40));
+        let other = format!("people/p{}", chance.below(40));
+        let city = format!("c{}", chance.below(4));
+        match chance.below(10) {
+            0 => drop(tenant.delete("people", &person).await?),
+            1..3 => drop(
+                tenant.link(&format!("people/{person}"), "knows", &other, Link::default()).await?,
+            ),
+            _ => {
+                drop(tenant.put("people", json!({"name": person, "city": city, "mail": n})).await?)
+            }
+        }
+    }
+    db.wait_swept().await?;
+    let half = db.version() / 2;
+    let living = ["default", "left", "right"];
+    let mut before = Vec::new();
+    for name in living {
+        before.push(seen(&db.tenant(name).await?, half).await?);
+    }
+    let middle = db.tenant("middle").await?;
+    let held = middle.view()?;
+    let was = held.records("people", None, 1_000).await?;
+    db.drop_tenant("middle").await?;
+    let mut db = db;
+    for moment in ["at once", "opened again", "swept", "after it was made again"] {
+        match moment {
+            "opened again" if place.keeps() => {
+                ensure!(held.records("people", None, 1_000).await? == was, "a held view moved");
+                return dropped_then_opened(place, options, db, (held, middle), &before, half)
+                    .await;
+            }
+            "swept" => db.wait_swept().await?,
+            "after it was made again" => db.create_tenant("middle").await?,
+            _ => {}
+        }
+        same_as_before(&db, &living, &before, half, moment).await?;
+    }
+    ensure!(held.records("people", None, 1_000).await? == was, "a held view moved");
+    db = reopen(place, options, db).await?;
+    same_as_before(&db, &living, &before, half, "in the end").await
+}
+
+/// What is held would keep the folder from being opened again, so it goes first.
+async fn dropped_then_opened(
+    place: &Place,
+    options: &Options,
+    db: Database,
+    held: (kenning::View, Database),
+    before: &[String],
+    half: u64,
+) -> Check {
+    drop(held);
+    let living = ["default", "left", "right"];
+    let db = reopen(place, options, db).await?;
+    same_as_before(&db, &living, before, half, "opened again").await?;
+    db.wait_swept().await?;
+    same_as_before(&db, &living, before, half, "swept").await?;
+    db.create_tenant("middle").await?;
+    let middle = db.tenant("middle").await?;
+    ensure!(middle.table("people").await.is_err(), "a new tenant has a table of an old one");
+    drop(middle);
+    let db = reopen(place, options, db).await?;
+    same_as_before(&db, &living, before, half, "in the end").await
+}
+
+async fn same_as_before(
+    db: &Database,
+    names: &[&str],
+    before: &[String],
+    half: u64,
+    moment: &str,
+) -> Check {
+    for (name, before) in names.iter().zip(before) {
+        let now = seen(&db.tenant(name).await?, half).await?;
+        ensure!(now == *before, "{moment} {name} sees another world");
+    }
+    let findings = db.verify().await?;
+    ensure!(findings.is_empty(), "{moment} verify found {findings:?}");
+    let findings = db.verify_as_of(half).await?;
+    ensure!(findings.is_empty(), "{moment} verify found in the past {findings:?}");
+    Ok(())
+}
+
+/// All that a tenant sees: records, indexes, links, history, log, now and at `past`.
+async fn seen(tenant: &Database, past: u64) -> Check<String> {
+    let mut seen = format!("{:?} {:?}", tenant.tables().await?, tenant.log(0, 10_000).await?);
+    for view in [tenant.view()?, tenant.as_of(At::Version(past)).await?] {
+        if view.table("people").await.is_err() {
+            continue;
+        }
+        seen += &format!("{:?}", view.records("people", None, 1_000).await?);
+        for city in 0..4 {
+            let filter = Filter::equal("city", format!("c{city}"));
+            seen += &format!("{:?}", view.find("people", filter).await?);
+        }
+        for n in 0..40 {
+            let person = format!("people/p{n}");
+            seen += &format!("{:?}", view.lookup(&format!("p{n}")).await?);
+            seen += &format!("{:?}", view.history("people", &format!("p{n}")).await?);
+            if view.resolve(&person).await?.is_some() {
+                seen += &format!("{:?}", view.neighbors(&person, Walk::default()).await?);
+            }
+        }
+    }
+    Ok(seen)
+}
+
 /// What a view shows does not move, whatever is committed.
 pub(crate) async fn a_held_view_does_not_move(place: &Place, options: &Options) -> Check {
     let db = place.open(options).await?;

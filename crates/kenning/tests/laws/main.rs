@@ -43,6 +43,7 @@ macro_rules! hold {
 
 hold! {
     a_deleted_hub_leaves_no_link,
+    a_dropped_tenant_is_missed_by_nobody,
     a_follower_sees_each_change_once,
     a_held_view_does_not_move,
     a_new_birth_has_no_old_links,

@@ -15,6 +15,7 @@ use crate::people::{People, Person};
 const WRITE: &str = "write";
 const IDLE: &str = "idle";
 const IMPORT: &str = "import";
+const TENANTS: &str = "tenants";
 
 /// Records of one transaction of the one that writes.
 pub(crate) const TRANSACTION: usize = 1_000;
@@ -47,7 +48,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         [IDLE, "Rocks", folder] => idle_rocks(Path::new(folder)),
         [IMPORT, folder, file] => {
             crate::import::import(Path::new(folder), Path::new(file))?.close()?;
-            say(resident_bytes_most()?)
+            say(&resident_bytes_most()?)
+        }
+        [TENANTS, folder, count] => {
+            let figures = crate::tenants::touch_all(Path::new(folder), count.parse()?)?;
+            figures.into_iter().try_for_each(|figure| say(&figure))
         }
         _ => Err(format!("a child does not know {words:?}").into()),
     }
@@ -95,6 +100,14 @@ pub(crate) fn import_memory(folder: &Path, file: &Path) -> Result<u64> {
     Ok(line.parse()?)
 }
 
+/// What a process finds that opens a database of so many tenants and touches each of them.
+pub(crate) fn tenants(folder: &Path, count: usize) -> Result<Vec<f64>> {
+    let mut child = start(&[TENANTS, text(folder)?, &count.to_string()])?;
+    let figures = lines_of(&mut child)?.map(|line| Ok(line?.parse()?)).collect();
+    child.wait()?;
+    figures
+}
+
 fn start(arguments: &[&str]) -> Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     Ok(command.arg(CHILD).args(arguments).stdout(Stdio::piped()).spawn()?)
@@ -118,7 +131,7 @@ fn write(folder: &Path, count: usize) -> Result<()> {
         let until = (from + TRANSACTION).min(count);
         let chunk: Vec<Person> = (from..until).map(|idx| crashing(people.person(idx))).collect();
         database.put_many(ours::TABLE, ours::drafts(&chunk))?;
-        say(until as u64)?;
+        say(&until)?;
     }
     Ok(())
 }
@@ -129,33 +142,33 @@ pub(crate) fn crashing(person: Person) -> Person {
 }
 
 /// Tells the parent, who may be waiting for it.
-fn say(figure: u64) -> Result<()> {
+fn say(figure: &impl std::fmt::Display) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{figure}")?;
     Ok(stdout.flush()?)
 }
 
 fn idle_kenning(folder: &Path) -> Result<()> {
-    say(resident_bytes()?)?;
+    say(&resident_bytes()?)?;
     let database = ours::open_plain(folder)?;
-    say(resident_bytes()?)?;
+    say(&resident_bytes()?)?;
     ours::contents(&database)?;
-    say(resident_bytes()?)?;
+    say(&resident_bytes()?)?;
     Ok(database.close()?)
 }
 
 fn idle_sqlite(folder: &Path) -> Result<()> {
-    say(resident_bytes()?)?;
+    say(&resident_bytes()?)?;
     let connection = Sqlite::at(folder).connect()?;
-    say(resident_bytes()?)?;
+    say(&resident_bytes()?)?;
     sqlite::contents(&connection)?;
-    say(resident_bytes()?)
+    say(&resident_bytes()?)
 }
 
 fn idle_rocks(folder: &Path) -> Result<()> {
-    say(resident_bytes()?)?;
+    say(&resident_bytes()?)?;
     let rocks = Rocks::open(folder, kenning_rocks::Settings::default().cache_bytes)?;
-    say(resident_bytes()?)?;
+    say(&resident_bytes()?)?;
     rocks.count()?;
-    say(resident_bytes()?)
+    say(&resident_bytes()?)
 }

@@ -31,6 +31,7 @@ mod index;
 mod inserts;
 mod open;
 mod size;
+mod tenants;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -51,7 +52,7 @@ struct Bench {
     run: fn(&Scope) -> Result<Vec<Measure>>,
 }
 
-const BENCHES: [Bench; 11] = [
+const BENCHES: [Bench; 12] = [
     Bench { name: "inserts", run: inserts::run },
     Bench { name: "commits", run: commits::run },
     Bench { name: "bulk", run: bulk::run },
@@ -63,6 +64,7 @@ const BENCHES: [Bench; 11] = [
     Bench { name: "import", run: import::run },
     Bench { name: "export", run: export::run },
     Bench { name: "backup", run: backup::run },
+    Bench { name: "tenants", run: tenants::run },
 ];
 
 fn main() -> ExitCode {

@@ -192,3 +192,25 @@ fn a_number_is_never_used_again() {
     db.wait_swept().unwrap();
     assert_eq!(db.verify().unwrap(), vec![]);
 }
+
+#[test]
+fn many_records_are_estimated_and_few_are_counted() {
+    let db = open("memory:").unwrap();
+    db.create_table("many", json!({})).unwrap();
+    for _ in 0..6 {
+        let drafts = (0..30_000).map(|n| Draft::from(json!({"n": n}))).collect();
+        db.put_many("many", drafts).unwrap();
+    }
+    db.put("entities", json!({"name": "one"})).unwrap();
+    let stats = db.stats().unwrap();
+    let table = |name: &str| stats["tables"][name].clone();
+    assert_eq!(
+        (&table("entities")["records"], &table("entities")["is_estimate"]),
+        (&json!(1), &json!(false))
+    );
+    assert_eq!(table("many")["is_estimate"], true);
+    let records = table("many")["records"].as_u64().unwrap();
+    assert!((170_000..190_000).contains(&records), "{records} are told of 180,000");
+    let sizes = db.tenant_sizes().unwrap();
+    assert_eq!(sizes[0].bytes, stats["bytes"]["tenant"]["total"].as_u64().unwrap());
+}

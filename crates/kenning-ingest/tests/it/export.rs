@@ -160,3 +160,23 @@ fn csv_says_what_it_cannot_say() {
     let whole = ExportOptions { whole_records: true, ..options };
     assert_eq!(write(&place, "t", &path, &whole).unwrap_err().code(), "WHOLE_RECORDS");
 }
+
+#[test]
+fn numbers_come_back_to_the_last_bit() {
+    let place = Place::new();
+    place.table("t", json!({}));
+    place.table("copy", json!({}));
+    let mut chance = 1_u64;
+    let mut numbers = vec![f64::MAX, f64::MIN_POSITIVE, 5e-324, 0.1, 1.0];
+    for _ in 0..20_000 {
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        numbers.push(f64::from_bits(chance ^ chance >> 31));
+    }
+    numbers.retain(|number| number.is_finite());
+    let said = json!({"numbers": numbers});
+    block_on(place.database.put("t", said.clone())).unwrap();
+    let path = place.folder.path().join("numbers.jsonl");
+    write(&place, "t", &path, &ExportOptions::new(Format::Jsonl)).unwrap();
+    place.import_with("copy", Source::File(path), &options(Format::Jsonl), u64::MAX);
+    assert!(place.records("copy") == [said]);
+}

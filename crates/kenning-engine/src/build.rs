@@ -19,13 +19,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kenning_index::{Claim, Entry, Index, Subject, difference, entry_id};
+use kenning_index::{Claim, Edit, Entry, Index, Subject, difference, entry_id};
 use kenning_record::{Id, Json, RecordRef, TenantNo, ValueRef, encode, entry, keys};
-use kenning_store::{Bytes, Durability, Error, ErrorKind, Range, Result, Row, block_on};
+use kenning_store::{Batch, Bytes, Durability, Error, ErrorKind, Range, Result, Row, block_on};
 use serde_json::json;
 
 use crate::committer::frame;
 use crate::database::Handle;
+use crate::log::{Beside, write_beside};
 use crate::shared::Shared;
 use crate::staging::PENDING;
 use crate::sweep::{living, unless_dropped};
@@ -277,10 +278,9 @@ impl Fill<'_> {
                 Ok(Vec::new())
             }
             Err(error) => Err(error),
-            Ok(()) => Ok(difference(Vec::new(), entries)
-                .into_iter()
-                .map(kenning_index::Edit::into_entry)
-                .collect()),
+            Ok(()) => {
+                Ok(difference(Vec::new(), entries).into_iter().map(Edit::into_entry).collect())
+            }
         }
     }
 
@@ -289,6 +289,44 @@ impl Fill<'_> {
             self.violations.push(Violation { id, message });
         }
     }
+}
+
+/// Adds every entry that `field` lacks, under the last version that there is. It must be known that
+/// none is in the way, and nobody may write meanwhile.
+pub(crate) async fn fill_at_once(view: &View, table: &Table, field: &Field) -> Result<()> {
+    let tenant = view.tenant.number;
+    let mut next = Some(Range::prefix(keys::records(tenant, table.number)).forward());
+    while let Some(scan) = next {
+        let page = view.source.page(&scan.rows(STEP_ROWS)).await?;
+        let mut wanted = Vec::with_capacity(page.rows.len());
+        for row in &page.rows {
+            let (_, _, id) = keys::record_split(&row.key)?;
+            let record = RecordRef::new(entry::check(&row.value)?.1)?;
+            let subject = Subject { tenant, table: table.number, id, record };
+            let mut entries = Vec::new();
+            field.index.entries(&subject, &mut entries)?;
+            wanted.extend(difference(Vec::new(), entries).into_iter().map(Edit::into_entry));
+        }
+        let asked: Vec<&[u8]> = wanted.iter().map(|entry| entry.key.as_slice()).collect();
+        let found = view.source.get_many(&asked).await?;
+        let mut batch = Batch::new();
+        for (wanted, found) in wanted.iter().zip(found) {
+            match found {
+                None => batch.put(&wanted.key, &frame(view.version, &wanted.payload)),
+                Some(found) if entry::check(&found)?.1 == wanted.payload => {}
+                Some(_) => return Err(table.taken(wanted)),
+            }
+            if batch.size_bytes() > STEP_BYTES {
+                let batch = std::mem::take(&mut batch);
+                write_beside(view, Beside { batch, ..Beside::default() }).await?;
+            }
+        }
+        if !batch.is_empty() {
+            write_beside(view, Beside { batch, ..Beside::default() }).await?;
+        }
+        next = page.rest;
+    }
+    Ok(())
 }
 
 /// The record that an entry of a unique index names.

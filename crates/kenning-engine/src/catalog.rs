@@ -141,7 +141,7 @@ impl Transaction {
     }
 
     /// Numbers of tables are never used twice, not even those of dropped ones.
-    async fn next_table_number(&mut self) -> Result<u32> {
+    pub(crate) async fn next_table_number(&mut self) -> Result<u32> {
         let bytes = self.record_bytes(number::TABLES, TABLE_COUNTER).await?;
         let next = match &bytes {
             None => Some(number::FIRST),

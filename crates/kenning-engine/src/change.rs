@@ -522,7 +522,7 @@ fn key_missing(table: &Table) -> Error {
     Error::invalid("KEY_MISSING", message)
 }
 
-fn check_link(kind: &str, link: &Link) -> Result<()> {
+pub(crate) fn check_link(kind: &str, link: &Link) -> Result<()> {
     const KIND_BYTES_MAX: usize = 4_096;
     if kind.trim().is_empty() || kind.chars().any(char::is_control) {
         return Err(Error::invalid("LINK_TYPE", "the type of a link is text that can be seen"));

@@ -29,6 +29,8 @@ const QUEUE_MAX: usize = 10_000;
 /// share of the head.
 const OVERHEAD_BYTES: usize = 256;
 const OVERHEAD_WRITES: usize = 8;
+/// How long the outcome of a transaction can be asked for.
+pub(crate) const OUTCOME_MS: i64 = 24 * 3_600_000;
 /// Bytes of one group, unless a single transaction has more.
 const GROUP_BYTES_MAX: usize = 16 << 20;
 
@@ -65,9 +67,46 @@ pub(crate) struct Request {
     pub(crate) schema_changed: bool,
     /// The tenant that it drops.
     pub(crate) drops: Option<TenantNo>,
+    /// What the committer would give it, if another log says so already.
+    pub(crate) given: Option<Given>,
     pub(crate) bytes: usize,
     pub(crate) durability: Durability,
     pub(crate) reply: oneshot::Sender<Result<Committed>>,
+}
+
+/// What another database gave a transaction that is committed here once more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Given {
+    /// The version that it follows here: exactly this one has to be the last.
+    pub(crate) after: Version,
+    pub(crate) version: Version,
+    pub(crate) instant: i64,
+    pub(crate) origin: [u8; 16],
+    /// The tenant's version before it.
+    pub(crate) previous: Version,
+}
+
+impl Given {
+    /// Refuses what can't come behind `version` of `instant`, which `previous` is the last of its
+    /// tenant before.
+    fn check(&self, version: Version, instant: i64, previous: Version) -> Result<()> {
+        if self.after != version {
+            let message = format!("it follows version {}, the last one is {version}", self.after);
+            return Err(Error::conflict("REPLAY_ORDER", message));
+        }
+        if self.version <= version || self.instant < instant {
+            let message = format!("version {} can't come behind version {version}", self.version);
+            return Err(Error::invalid("REPLAY_BACKWARDS", message));
+        }
+        if self.previous != previous {
+            let message = format!(
+                "version {} follows version {} of its tenant, the last one here is {previous}",
+                self.version, self.previous
+            );
+            return Err(Error::invalid("REPLAY_GAP", message));
+        }
+        Ok(())
+    }
 }
 
 impl Request {
@@ -281,6 +320,7 @@ impl Committer {
         let head = self.shared.head()?;
         let now = self.shared.world.now_ms().min(i64::MAX as u64) as i64;
         let history = self.shared.settings.history_keep;
+        let replayed = requests.iter().any(|request| request.given.is_some());
         let mut group = Group {
             batch: Batch::new(),
             own: Batch::with_capacity(
@@ -295,8 +335,9 @@ impl Committer {
             schema_changed: false,
             dropped: Vec::new(),
             version: head.version,
-            // A clock that jumps back does not take the instants with it.
-            instant: now.max(head.instant),
+            // A clock that jumps back does not take the instants with it; what is committed once
+            // more brings its own.
+            instant: if replayed { head.instant } else { now.max(head.instant) },
             durability: Durability::Relaxed,
         };
         for request in requests {
@@ -323,7 +364,14 @@ impl Committer {
             group.durability = Durability::Strict;
         }
         let judged = self.judge(head, group, &request);
-        let previous = match judged.and_then(|known| Ok((known, self.previous_of(&request)?))) {
+        let judged = judged.and_then(|known| {
+            let previous = self.previous_of(&request)?;
+            if let Some(given) = &request.given {
+                given.check(group.version, group.instant, previous.version)?;
+            }
+            Ok((known, previous))
+        });
+        let previous = match judged {
             Ok((None, previous)) => previous,
             Ok((Some(answer), _)) => {
                 group.replies.push(Reply::new(request, answer));
@@ -373,7 +421,12 @@ impl Committer {
             return Reply { tenant, id: request.id, answer, sender: request.reply };
         };
         let reuse = self.has(Bug::ReuseVersion) && group.version > self.shared.version();
-        let version = group.version + u64::from(!reuse);
+        let mut version = group.version + u64::from(!reuse);
+        if let Some(given) = &request.given {
+            (version, group.instant) = (given.version, given.instant);
+            // The group writes the last of its instants only.
+            group.own.put(&keys::clock(given.instant.max(0) as u64), &frame(version, &[]));
+        }
         let mut writes = request.writes;
         writes.change_values(|value| entry::stamp(version, value));
         let forget = self.has(Bug::DropIndexWrite) && version.is_multiple_of(7);
@@ -396,14 +449,18 @@ impl Committer {
         let head = LogHead {
             version,
             transaction: request.id.0,
-            origin: [0; 16],
+            origin: request.given.map_or([0; 16], |given| given.origin),
             instant: group.instant,
             previous: previous.version,
             schema: if request.schema_changed { version } else { previous.schema },
         };
         let latest = Previous { version, schema: head.schema };
         batch.put_with(&keys::log(tenant, version), |bytes| log.finish(head, bytes));
-        batch.put(&keys::outcome(tenant, &request.id.0), &encode_outcome(answer));
+        let now = self.shared.world.now_ms().min(i64::MAX as u64) as i64;
+        // Nobody asks for that of what happened elsewhere long ago.
+        if request.given.is_none() || answer.instant >= now.saturating_sub(OUTCOME_MS) {
+            batch.put(&keys::outcome(tenant, &request.id.0), &encode_outcome(answer));
+        }
         self.previous.insert(tenant, latest);
         group.version = version;
         if self.has(Bug::ForgetGroupConflicts) {

@@ -109,6 +109,23 @@ impl Database {
         settings: Settings,
         tenant: &str,
     ) -> Result<Self> {
+        crate::replay::check_made(&*store.snapshot().await?).await?;
+        let root = Database::start(store, world, settings, true).await?;
+        root.make_first_tenant(tenant).await?;
+        // Work that a crash left behind.
+        root.handle.shared.sweep.ring();
+        root.handle.shared.build.ring();
+        root.tenant(tenant).await
+    }
+
+    /// Starts the threads of what `store` holds; `working` says whether those that clear up and
+    /// build are among them. The handle is that of tenant 0.
+    pub(crate) async fn start(
+        store: Arc<dyn Store>,
+        world: Arc<dyn World>,
+        settings: Settings,
+        working: bool,
+    ) -> Result<Self> {
         let snapshot = store.snapshot().await?;
         let (version, instant, history_from) = match snapshot.get(&keys::meta("head")).await? {
             Some(bytes) => Head::decode(&bytes)?,
@@ -123,29 +140,25 @@ impl Database {
             committer.run();
         };
         world.spawn("kenning-committer", Box::new(commit));
-        let (sweeper, ending) = (Arc::clone(&shared), running.begin());
-        let sweep = move || {
-            let _ending = ending;
-            crate::sweep::run(&sweeper);
-            drop(sweeper);
-        };
-        world.spawn("kenning-sweeper", Box::new(sweep));
-        let (builder, ending) = (Arc::clone(&shared), running.begin());
-        let build = move || {
-            let _ending = ending;
-            crate::build::run(&builder);
-            drop(builder);
-        };
-        world.spawn("kenning-builder", Box::new(build));
+        if working {
+            let (sweeper, ending) = (Arc::clone(&shared), running.begin());
+            let sweep = move || {
+                let _ending = ending;
+                crate::sweep::run(&sweeper);
+                drop(sweeper);
+            };
+            world.spawn("kenning-sweeper", Box::new(sweep));
+            let (builder, ending) = (Arc::clone(&shared), running.begin());
+            let build = move || {
+                let _ending = ending;
+                crate::build::run(&builder);
+                drop(builder);
+            };
+            world.spawn("kenning-builder", Box::new(build));
+        }
         let guard = Arc::new(Guard { shared: Arc::clone(&shared), running });
-        let handle = Handle { shared: Arc::clone(&shared), guard: Some(guard) };
-        let root = Arc::clone(shared.tenants.root());
-        let database = Database { handle, tenant: root };
-        database.make_first_tenant(tenant).await?;
-        // Work that a crash left behind.
-        shared.sweep.ring();
-        shared.build.ring();
-        database.tenant(tenant).await
+        let tenant = Arc::clone(shared.tenants.root());
+        Ok(Database { handle: Handle { shared, guard: Some(guard) }, tenant })
     }
 
     /// Closes the database for every handle, after everything that was submitted is committed. An

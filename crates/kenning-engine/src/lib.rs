@@ -14,6 +14,7 @@ mod cache; // records that were read, and until when they are true
 mod catalog; // the verbs that change tables
 mod change; // drafts to staged writes
 mod committer; // the one thread that commits
+mod content; // what is known, in one order, and its hash
 mod database; // the handle of a user
 mod find; // records by property values
 mod history; // what a record was
@@ -25,9 +26,11 @@ mod planted; // bugs that the tests must catch
 mod prune; // trimming the past
 mod purge; // removing values from everywhere
 mod reference; // `table/key`, an id, or a bare name
+mod replay; // a database that is made of what another one knew
 mod settings; // what can be set
 mod shared; // what the handles and threads of one database share
 mod staging; // a transaction's own writes, over what it reads
+mod states; // what was known, and when
 mod stats; // counts and sizes
 mod sweep; // what is cleared up in the background
 mod table; // a table: its schema and its indexes
@@ -38,6 +41,7 @@ mod transaction; // reads a snapshot, stages changes
 mod verify; // every checksum, and every index against its rebuild
 mod view; // reading at a version
 mod walk; // links
+mod whole; // the logs of every tenant as one
 mod window; // who wrote what since when
 
 /// The locks, under a name that a model checker can replace.
@@ -49,6 +53,7 @@ pub use backup::{BackedUp, Backup, BackupOptions, KnownBackup, list_backups, res
 pub use build::Building;
 pub use change::Link;
 pub use committer::Committed;
+pub use content::{ContentHash, ContentHasher, Inventory, Known, KnownLink, LinkEnd};
 pub use database::Database;
 pub use find::Explain;
 pub use history::Past;
@@ -58,10 +63,13 @@ pub use merge::Merged;
 pub use planted::Bug;
 pub use prune::Pruned;
 pub use purge::Purged;
+pub use replay::{Refused, Replay, Said, SaidTable, Told, ToldChange};
 pub use settings::{Isolation, Settings};
+pub use states::Present;
 pub use stats::TenantSize;
 pub use table::{IndexState, Progress, TableInfo, Violation};
 pub use tail::{Stop, Tail};
 pub use transaction::Transaction;
 pub use view::{At, Encoded, View};
 pub use walk::{Step, Walk, WalkDirection};
+pub use whole::{Logged, WholeLog};

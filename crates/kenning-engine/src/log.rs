@@ -219,6 +219,7 @@ pub(crate) async fn write_beside(view: &View, beside: Beside) -> Result<()> {
         log: None,
         schema_changed: false,
         drops: None,
+        given: None,
         durability: Durability::Strict,
         reply,
     };

@@ -152,7 +152,7 @@ impl AsOf {
 }
 
 /// The rows of a scan, one by one.
-struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     source: &'a dyn Snapshot,
     rows: std::vec::IntoIter<Row>,
     rest: Option<Scan>,
@@ -160,11 +160,11 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(source: &'a dyn Snapshot, scan: Scan) -> Self {
+    pub(crate) fn new(source: &'a dyn Snapshot, scan: Scan) -> Self {
         Rows { source, rows: Vec::new().into_iter(), rest: Some(scan), next: None }
     }
 
-    async fn peek(&mut self) -> Result<Option<&Row>> {
+    pub(crate) async fn peek(&mut self) -> Result<Option<&Row>> {
         while self.next.is_none() {
             self.next = self.rows.next();
             if self.next.is_none() {
@@ -176,7 +176,7 @@ impl<'a> Rows<'a> {
         Ok(self.next.as_ref())
     }
 
-    fn take(&mut self) -> Option<Row> {
+    pub(crate) fn take(&mut self) -> Option<Row> {
         self.next.take()
     }
 }

@@ -12,7 +12,7 @@ use kenning_index::{LinkEntry, direction};
 use kenning_record::{End, Id, TableNo, TenantNo, entry, keys};
 use kenning_store::{Batch, Bytes, Error, ErrorKind, Range, Result, Row, Space, block_on};
 
-use crate::committer::decode_outcome;
+use crate::committer::{OUTCOME_MS, decode_outcome};
 use crate::database::Handle;
 use crate::log::{Beside, write_beside};
 use crate::shared::Shared;
@@ -25,8 +25,6 @@ use crate::view::View;
 const STEP_ROWS: usize = 500;
 /// Bytes after which a step ends.
 const STEP_BYTES: usize = 16 << 20;
-/// How long the outcome of a transaction can be asked for.
-const OUTCOME_MS: i64 = 24 * 3_600_000;
 
 /// Clears up until the database is closed.
 pub(crate) fn run(shared: &Arc<Shared>) {

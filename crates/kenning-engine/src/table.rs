@@ -393,7 +393,8 @@ impl Violation {
         json!({"id": self.id.to_string(), "message": self.message})
     }
 
-    pub(crate) fn read(json: &Json) -> Option<Self> {
+    /// Reads what `to_json` shows.
+    pub fn read(json: &Json) -> Option<Self> {
         let message = json["message"].as_str()?.to_owned();
         Some(Violation { id: json["id"].as_str()?.parse().ok()?, message })
     }

@@ -209,7 +209,7 @@ fn missing(name: &str) -> Error {
 }
 
 impl Transaction {
-    async fn put_tenant(&mut self, name: &str) -> Result<()> {
+    pub(crate) async fn put_tenant(&mut self, name: &str) -> Result<()> {
         // Two that are made at once must not get the same number.
         self.reads_checked = true;
         if self.record_bytes(number::TENANTS, id_of(name)?).await?.is_some() {

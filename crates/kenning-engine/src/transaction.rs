@@ -9,7 +9,7 @@ use kenning_record::{Id, LogBody, RecordRef, TenantNo, Version, entry, keys};
 use kenning_store::{Batch, Bytes, Durability, Error, ErrorKind, Result, Snapshot, limits};
 
 use crate::Isolation;
-use crate::committer::{Committed, Refused, Request, unknown};
+use crate::committer::{Committed, Given, Refused, Request, unknown};
 use crate::database::Handle;
 use crate::log::TransactionId;
 use crate::staging::{Staged, Staging};
@@ -48,6 +48,8 @@ pub struct Transaction {
     pub(crate) reads_checked: bool,
     /// Whether changes go into the log; what only clears up does not.
     pub(crate) logged: bool,
+    /// Its version and instant, if another log says them already.
+    pub(crate) given: Option<Given>,
     id: TransactionId,
     id_given: bool,
     began_ms: u64,
@@ -96,6 +98,7 @@ impl Transaction {
             half_done: false,
             reads_checked: false,
             logged: true,
+            given: None,
             id: id.unwrap_or_else(made),
             id_given: id.is_some(),
             began_ms: shared.world.now_ms(),
@@ -121,6 +124,13 @@ impl Transaction {
     /// Commits. After `Conflict` nothing has landed: begin again. After `Closed` with the code
     /// `OUTCOME_UNKNOWN` it may have: reopen the database and ask for the outcome of its id.
     pub async fn commit(mut self) -> Result<Committed> {
+        let submitted = self.submit();
+        self.answered(submitted).await
+    }
+
+    /// Hands it over to the committer. It must be kept until the answer is there: as long as it
+    /// is, what it read can be judged.
+    pub(crate) fn submit(&mut self) -> Result<Submitted> {
         self.now()?;
         if self.half_done {
             let message = "a change of this transaction failed half way; begin another one";
@@ -132,10 +142,12 @@ impl Transaction {
             return Err(too_large(bytes));
         }
         // Changes that undo each other leave nothing to write, and still are in the log.
-        let versioned = !writes.is_empty() || !self.log.is_empty() || self.id_given;
+        let named = self.id_given || self.given.is_some();
+        let versioned = !writes.is_empty() || !self.log.is_empty() || named;
         if !versioned && self.beside.is_empty() {
             let head = self.handle.shared().head()?;
-            return Ok(Committed { version: self.version, instant: head.instant });
+            let nothing = Committed { version: self.version, instant: head.instant };
+            return Ok(Submitted::Nothing(nothing));
         }
         match self.handle.shared().settings.isolation {
             Isolation::Snapshot if !self.reads_checked && !self.schema_changed => {
@@ -158,11 +170,20 @@ impl Transaction {
             history_from: 0,
             schema_changed: self.schema_changed,
             drops: self.drops,
+            given: self.given,
             bytes,
             durability: self.durability,
             reply,
         };
-        submit(&self.handle, request, answer).await
+        hand_over(&self.handle, request).map(|()| Submitted::Waiting(answer))
+    }
+
+    /// Waits for the answer of the committer.
+    pub(crate) async fn answered(&self, submitted: Result<Submitted>) -> Result<Committed> {
+        match submitted? {
+            Submitted::Nothing(committed) => Ok(committed),
+            Submitted::Waiting(answer) => answered(&self.handle, self.id, answer).await,
+        }
     }
 
     /// Now, and never before what was committed when it began. Refuses a transaction that was left
@@ -294,18 +315,29 @@ fn edit_replaces(entry: &Entry) -> bool {
     !entry.payload.is_empty()
 }
 
+/// What became of a transaction that was handed over.
+pub(crate) enum Submitted {
+    /// It changes nothing, so there was nothing to hand over.
+    Nothing(Committed),
+    Waiting(oneshot::Receiver<Result<Committed>>),
+}
+
 /// Hands a request to the committer and waits for the answer.
 pub(crate) async fn submit(
     handle: &Handle,
     request: Request,
     answer: oneshot::Receiver<Result<Committed>>,
 ) -> Result<Committed> {
-    let shared = handle.shared();
     let id = request.id;
+    hand_over(handle, request)?;
+    answered(handle, id, answer).await
+}
+
+fn hand_over(handle: &Handle, request: Request) -> Result<()> {
+    let shared = handle.shared();
     request.beside.check()?;
     match shared.queue.push(request) {
-        // Nobody answers: the committer is gone, and may have been in the middle of it.
-        Ok(()) => answer.await.unwrap_or_else(|_| Err(unknown(id, &shared.why_closed()))),
+        Ok(()) => Ok(()),
         Err(Refused::Closed) => Err(shared.why_closed()),
         Err(Refused::Full) => Err(Error::new(
             ErrorKind::Unavailable,
@@ -313,6 +345,15 @@ pub(crate) async fn submit(
             "too many transactions wait to be committed; try again",
         )),
     }
+}
+
+async fn answered(
+    handle: &Handle,
+    id: TransactionId,
+    answer: oneshot::Receiver<Result<Committed>>,
+) -> Result<Committed> {
+    // Nobody answers: the committer is gone, and may have been in the middle of it.
+    answer.await.unwrap_or_else(|_| Err(unknown(id, &handle.shared().why_closed())))
 }
 
 fn too_large(bytes: usize) -> Error {

@@ -48,7 +48,7 @@ pub struct Encoded {
 
 impl Encoded {
     /// A row of the space of records.
-    fn read(table: Label, row: Row) -> Result<Self> {
+    pub(crate) fn read(table: Label, row: Row) -> Result<Self> {
         let (_, _, id) = keys::record_split(&row.key)?;
         entry::check(&row.value)?;
         Ok(Encoded { id, table, bytes: row.value })

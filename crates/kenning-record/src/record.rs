@@ -140,6 +140,20 @@ impl Record {
             && self.valid_until.is_none_or(|until| instant < until)
     }
 
+    /// What its payload is made of.
+    pub fn body(&self) -> Body<'_> {
+        Body {
+            birth: self.birth,
+            created_at: self.created_at,
+            modified_at: self.modified_at,
+            valid_from: self.valid_from,
+            valid_until: self.valid_until,
+            key: self.key.as_deref(),
+            aliases: &self.aliases,
+            properties: &self.properties,
+        }
+    }
+
     /// The record as every door shows it; instants are texts.
     pub fn to_json(&self) -> Json {
         let mut object = serde_json::Map::new();

@@ -118,7 +118,7 @@ fn record(json: Json) -> Result<Draft> {
     Ok(draft)
 }
 
-fn texts(values: Vec<Json>) -> Result<Vec<String>> {
+pub(crate) fn texts(values: Vec<Json>) -> Result<Vec<String>> {
     let text = |value| match value {
         Json::String(text) => Ok(text),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {

@@ -6,7 +6,8 @@
 //! transaction ended: every row is stored exactly once. A row that is bad, because its bytes are or
 //! because the table refuses it, is told with its line, and the others go on.
 //!
-//! An export streams one view of a table into a file that has its name only when it is whole.
+//! An export streams one view of a table into a file that has its name only when it is whole. A
+//! whole database goes to a folder and back the same way, as it is or with all that it ever was.
 //!
 //! What this crate does not know: which store is below, what time it is, how progress is shown.
 
@@ -23,6 +24,7 @@ mod part; // a file that is there when it is whole
 mod pipeline; // the threads that read and stage
 mod rows; // bytes to rows
 mod source; // where the bytes come from, and whether they stay what they were
+mod whole; // a whole database to a folder of files, and back
 
 pub use column::{Column, ColumnSource, ColumnType};
 pub use export::{ExportOptions, Exported, Target, export};
@@ -32,3 +34,5 @@ pub use import::{
 };
 pub use rows::ROW_BYTES_MAX;
 pub use source::Source;
+pub use whole::{Holds, WholeExport, WholeExported, WholeImported, WholeOptions, WholeProgress};
+pub use whole::{WholeWatch, export_all, import_all};

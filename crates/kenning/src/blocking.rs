@@ -16,6 +16,7 @@ mod backup; // backups
 mod mending; // merge, purge
 mod tail; // the log as it grows
 mod tenants; // tenants
+mod whole; // a whole database to files, and back
 
 use std::path::Path;
 
@@ -32,6 +33,7 @@ use crate::{
 };
 
 pub use backup::restore;
+pub use whole::{export_all, import_all};
 
 /// Opens a database, and makes it if it is missing; see [`crate::open`].
 pub fn open(url: &str) -> Result<Database> {

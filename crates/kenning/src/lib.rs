@@ -31,14 +31,15 @@
 pub mod blocking;
 mod open;
 mod restore;
+mod whole;
 mod world;
 
 pub use kenning_engine::{At, IndexState, Isolation, Link, LogRow, Past, Settings, Step};
 pub use kenning_engine::{BackedUp, Backup, BackupOptions, KnownBackup, list_backups};
 pub use kenning_engine::{Bug, Building, Change, Committed, Merged, Progress, Pruned, Purged};
-pub use kenning_engine::{Database, Encoded, Explain, Follower, Stop, Tail, Violation};
+pub use kenning_engine::{ContentHash, Database, Encoded, Explain, Follower, Stop, Tail};
 pub use kenning_engine::{
-    TableInfo, TenantSize, Transaction, TransactionId, View, Walk, WalkDirection,
+    TableInfo, TenantSize, Transaction, TransactionId, View, Violation, Walk, WalkDirection,
 };
 #[cfg(feature = "fjall")]
 pub use kenning_fjall::Settings as FjallSettings;
@@ -52,4 +53,5 @@ pub use kenning_store::{Create, Durability, Error, ErrorKind, Finding, Result, W
 pub use open::{Engine, Options, open, open_with};
 pub use restore::restore;
 pub use serde_json::json;
+pub use whole::import_all;
 pub use world::SystemWorld;

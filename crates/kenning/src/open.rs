@@ -9,7 +9,7 @@ use kenning_store::{Create, Error, Folder, Memory, Result, Store, World};
 use crate::SystemWorld;
 
 /// The tenant of who names none.
-const TENANT: &str = "default";
+pub(crate) const TENANT: &str = "default";
 
 /// What keeps a database on disk. A database keeps the engine with which it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,13 +81,20 @@ pub async fn open(url: &str) -> Result<Database> {
 
 /// Opens a database.
 pub async fn open_with(url: &str, options: Options) -> Result<Database> {
-    let store: Arc<dyn Store> = match url {
-        "memory:" | ":memory:" => Arc::new(Memory::new()),
-        _ => open_folder(folder(url)?, &options)?,
-    };
-    let world = options.world.unwrap_or_else(|| Arc::new(SystemWorld::new()));
+    let (store, world) = (open_store(url, &options)?, world_of(&options));
     let tenant = options.tenant.as_deref().unwrap_or(TENANT);
     Database::open(store, world, options.settings, tenant).await
+}
+
+pub(crate) fn open_store(url: &str, options: &Options) -> Result<Arc<dyn Store>> {
+    match url {
+        "memory:" | ":memory:" => Ok(Arc::new(Memory::new())),
+        _ => open_folder(folder(url)?, options),
+    }
+}
+
+pub(crate) fn world_of(options: &Options) -> Arc<dyn World> {
+    options.world.clone().unwrap_or_else(|| Arc::new(SystemWorld::new()))
 }
 
 fn open_folder(path: &Path, options: &Options) -> Result<Arc<dyn Store>> {

@@ -25,11 +25,14 @@ pub(crate) enum Place {
 
 impl Place {
     pub(crate) async fn open(&self, options: &Options) -> kenning::Result<Database> {
-        let url = match self {
+        kenning::open_with(&self.url(), options.clone()).await
+    }
+
+    pub(crate) fn url(&self) -> String {
+        match self {
             Place::Memory => "memory:".to_owned(),
             Place::Folder(path) => path.display().to_string(),
-        };
-        kenning::open_with(&url, options.clone()).await
+        }
     }
 
     /// Whether what was closed can be opened again.

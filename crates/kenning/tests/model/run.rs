@@ -1,6 +1,9 @@
 //! Random steps on an engine and on the plain model, compared after each.
 
-use kenning::{At, Database, Options};
+use std::ops::ControlFlow;
+
+use kenning::ingest::{WholeOptions, WholeProgress, export_all};
+use kenning::{At, Database, Engine, Options};
 
 use crate::chance::{Chance, Check, Failure, ensure};
 use crate::compare::{SHAPES, Versions, change, create_tables, perform_alone, perform_in};
@@ -177,8 +180,70 @@ impl Run {
             let (code, message) = (finding.code, finding.message);
             ensure!(false, "verify as of {middle} found {code}: {message}");
         }
+        self.copies().await
+    }
+
+    /// Exported to files and imported from them, it is the same: as it is, and at every version.
+    async fn copies(&self) -> Check {
+        let view = self.db().view()?;
+        let folder = tempfile::tempdir()?;
+        for (at, history) in [false, true].into_iter().enumerate() {
+            let files = folder.path().join(format!("files-{at}"));
+            let place = match self.place {
+                Place::Memory => Place::Memory,
+                Place::Folder(_) => Place::Folder(folder.path().join(format!("copy-{at}"))),
+            };
+            let engine = match self.options.engine {
+                Engine::Rocksdb => Engine::Fjall,
+                Engine::Fjall => Engine::Rocksdb,
+            };
+            let options = Options { engine, ..self.options.clone() };
+            let copy = copied(&view, &files, &place, options, history).await?;
+            let look = async {
+                ensure!(copy.content_hash().await? == view.content_hash().await?, "it differs");
+                for finding in copy.verify().await? {
+                    ensure!(false, "verify found {}: {}", finding.code, finding.message);
+                }
+                if !history {
+                    return same_records(&copy.view()?, &self.plain.last(), Versions::Ignore).await;
+                }
+                ensure!(
+                    copy.history_hash().await? == view.history_hash().await?,
+                    "its past differs"
+                );
+                // The sweeper of either goes on.
+                let then = copy.as_of(At::Version(view.version())).await?;
+                ensure!(view.log(0, 1_000).await? == then.log(0, 1_000).await?, "its log differs");
+                let mut version = self.from;
+                while version <= view.version() {
+                    let then = copy.as_of(At::Version(version)).await?;
+                    same_records(&then, &self.plain.at(version), Versions::Compare).await?;
+                    for finding in copy.verify_as_of(version).await? {
+                        ensure!(false, "as of {version}: {}: {}", finding.code, finding.message);
+                    }
+                    version += 1 + (view.version() - self.from) / 7;
+                }
+                Ok(())
+            };
+            look.await.map_err(|failure| failure.at(format!("a copy, history {history}")))?;
+            copy.close().await?;
+        }
         Ok(())
     }
+}
+
+/// A database that is imported from what `view` exports.
+async fn copied(
+    view: &kenning::View,
+    files: &std::path::Path,
+    place: &Place,
+    options: Options,
+    history: bool,
+) -> Check<Database> {
+    let go_on = &mut |_: &WholeProgress| ControlFlow::Continue(());
+    export_all(view, files, WholeOptions { history }, go_on).await?;
+    let (_, copy) = kenning::import_all(&place.url(), options, files, go_on).await?;
+    Ok(copy.expect("nobody broke it off"))
 }
 
 /// Ids that were learned while staging.

@@ -312,9 +312,16 @@ pub(crate) struct FileShape {
 #[derive(Args)]
 pub(crate) struct Import {
     /// The table
-    pub(crate) table: String,
+    #[arg(required_unless_present = "all")]
+    pub(crate) table: Option<String>,
     /// A file of jsonl, csv or tsv; - for standard input, which can't be gone on with
-    pub(crate) file: String,
+    #[arg(required_unless_present = "all")]
+    pub(crate) file: Option<String>,
+    /// Make a new database what `export --all` wrote to this folder
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["table", "file", "file_format"])]
+    #[arg(conflicts_with_all = ["delimiter", "full", "key", "types", "show_types", "errors"])]
+    #[arg(conflicts_with_all = ["max_errors", "again"])]
+    pub(crate) all: Option<String>,
     #[command(flatten)]
     pub(crate) shape: FileShape,
     /// The property that names a record, if the schema of the table has none
@@ -340,9 +347,18 @@ pub(crate) struct Import {
 #[derive(Args)]
 pub(crate) struct Export {
     /// The table
-    pub(crate) table: String,
+    #[arg(required_unless_present = "all")]
+    pub(crate) table: Option<String>,
     /// A file that is there once it is whole; - for standard output
-    pub(crate) file: String,
+    #[arg(required_unless_present = "all")]
+    pub(crate) file: Option<String>,
+    /// Write what every tenant knows, into a folder that is new or empty
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["table", "file", "file_format"])]
+    #[arg(conflicts_with_all = ["delimiter", "full", "replace"])]
+    pub(crate) all: Option<String>,
+    /// With --all: everything that ever was, every transaction of the log
+    #[arg(long, requires = "all", conflicts_with = "as_of")]
+    pub(crate) history: bool,
     #[command(flatten)]
     pub(crate) shape: FileShape,
     /// Replace a file that is there
@@ -483,6 +499,9 @@ pub(crate) enum Direction {
 
 #[derive(Args)]
 pub(crate) struct Verify {
+    /// Show the hashes of what is known, and of all that ever was: equal databases have equal ones
+    #[arg(long, conflicts_with = "as_of")]
+    pub(crate) content: bool,
     /// Check the indexes as they were: a version or an instant
     #[arg(long, value_name = "VERSION-or-INSTANT")]
     pub(crate) as_of: Option<String>,

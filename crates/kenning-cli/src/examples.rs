@@ -48,12 +48,14 @@ pub(crate) const IMPORT: &str = example!(
 && kenning --db demo.db import people new.jsonl
   printf 'name,born\\nada,1815\\ngrace,1906\\n' | \
 kenning --db demo.db import entities - --as csv --types born=text
+  kenning --db demo.db export --all files && kenning --db copy.db import --all files
 
 It ends with 0, with 2 if lines were bad, with 130 if it was interrupted."
 );
 pub(crate) const EXPORT: &str = example!(
     "kenning --db demo.db export people people.csv --replace
-  kenning --db demo.db export people - --as jsonl"
+  kenning --db demo.db export people - --as jsonl
+  kenning --db demo.db export --all files --history"
 );
 pub(crate) const UPDATE: &str =
     example!("kenning --db demo.db update people noor '{\"role\": \"keeper emerita\"}'");
@@ -79,7 +81,10 @@ pub(crate) const NEIGHBORS: &str =
 pub(crate) const TRAVERSE: &str =
     example!("kenning --db demo.db traverse people/noor --depth 2 --type made --type about");
 
-pub(crate) const VERIFY: &str = example!("kenning --db demo.db verify");
+pub(crate) const VERIFY: &str = example!(
+    "kenning --db demo.db verify
+  kenning --db demo.db verify --content"
+);
 pub(crate) const STATS: &str = example!("kenning --db demo.db stats");
 pub(crate) const LOG: &str = example!(
     "kenning --db demo.db log --after 6 --limit 2

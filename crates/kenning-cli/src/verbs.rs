@@ -12,6 +12,7 @@ mod rows; // what a record, a step, a change look like
 mod stats; // stats
 mod tables; // init, table
 mod tenants; // tenant
+mod whole; // export --all, import --all
 mod writing; // put, update, delete
 
 use std::io::{self, BufWriter};
@@ -50,13 +51,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     outcome.and_then(|outcome| closed.map(|()| outcome))
 }
 
-/// Does a verb that opens no database.
+/// Does a verb that does not begin with an open database.
 fn without_database(arguments: &Arguments, output: &mut Output<'_>) -> Option<Result<Outcome>> {
-    if let Verb::Restore(restore) = &arguments.verb {
-        return Some(backup::restore(url(arguments), restore, output));
+    match &arguments.verb {
+        Verb::Completions { shell } => Some(completions::completions(*shell, output)),
+        Verb::Backup(backup) if backup.list => Some(backup::list(backup, output)),
+        Verb::Restore(restore) => Some(backup::restore(url(arguments), restore, output)),
+        // It makes the database that it fills.
+        Verb::Import(args::Import { all: Some(folder), .. }) => {
+            Some(whole::import(url(arguments), &arguments.globals, folder))
+        }
+        _ => None,
     }
-    let Verb::Backup(backup) = &arguments.verb else { return None };
-    backup.list.then(|| backup::list(backup, output))
 }
 
 /// Which database is meant.
@@ -132,6 +138,9 @@ pub(crate) fn verb(
         }
         Verb::Put(put) => writing::put(database, put, output),
         Verb::Import(import) => bulk::import(database, import, output),
+        Verb::Export(args::Export { all: Some(folder), history, as_of, .. }) => {
+            whole::export(database, folder, *history, as_of.as_deref(), output)
+        }
         Verb::Export(export) => bulk::export(database, export, output),
         Verb::Update(update) => writing::update(database, update, output),
         Verb::Delete(target) => writing::delete(database, target, output),
@@ -152,7 +161,7 @@ pub(crate) fn verb(
         Verb::Restore(_) => unreachable!("it opens no database"),
         Verb::Prune(prune) => operations::prune(database, prune, output),
         Verb::Reindex(reindex) => tables::reindex(database, reindex, output),
-        Verb::Completions { shell } => completions::completions(*shell, output),
+        Verb::Completions { .. } => unreachable!("it opens no database"),
     }
 }
 

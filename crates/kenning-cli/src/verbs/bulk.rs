@@ -36,7 +36,7 @@ pub(super) fn import(
     output: &mut Output<'_>,
 ) -> Result<Outcome> {
     let options = options(import)?;
-    let source = match import.file.as_str() {
+    let source = match named(&import.file) {
         STANDARD => Source::Stream(Box::new(io::stdin())),
         path => Source::File(path.into()),
     };
@@ -47,7 +47,9 @@ pub(super) fn import(
     let mut teller = Teller { errors, ..Teller::new(database, output) };
     raw::note_interrupts();
     let imported =
-        blocking::import(database, &import.table, source, &options, &mut |event| teller.on(&event));
+        blocking::import(database, named(&import.table), source, &options, &mut |event| {
+            teller.on(&event)
+        });
     teller.wipe();
     let imported = imported?;
     if let Some(error) = teller.errors.and_then(|errors| errors.failed) {
@@ -64,6 +66,11 @@ pub(super) fn import(
     })
 }
 
+/// A table or a file, which the parser asks for unless a whole database is meant.
+fn named(word: &Option<String>) -> &str {
+    word.as_deref().expect("the parser asks for it")
+}
+
 fn options(import: &Import) -> Result<ImportOptions> {
     let loaders = std::thread::available_parallelism().map_or(1, |n| n.get());
     Ok(ImportOptions {
@@ -73,7 +80,7 @@ fn options(import: &Import) -> Result<ImportOptions> {
         again: import.again,
         bad_max: import.max_errors,
         loaders: loaders.min(LOADERS_MAX),
-        ..ImportOptions::new(format(&import.shape, &import.file)?)
+        ..ImportOptions::new(format(&import.shape, named(&import.file))?)
     })
 }
 
@@ -111,7 +118,7 @@ fn show_types(
     options: &ImportOptions,
     output: &mut Output<'_>,
 ) -> Result<Outcome> {
-    let columns = blocking::columns(database, &import.table, source, options)?;
+    let columns = blocking::columns(database, named(&import.table), source, options)?;
     let mut list = output.list(TYPES);
     for column in columns {
         list.row(vec![
@@ -150,7 +157,7 @@ fn report(imported: &Imported, import: &Import, seconds: f64, json: bool) {
                 "imported before: {all} rows stored, {bad_all} bad; --again imports it anew"
             ));
         }
-        Ending::Interrupted if import.file != STANDARD => {
+        Ending::Interrupted if named(&import.file) != STANDARD => {
             say("interrupted: the same command goes on from here");
         }
         Ending::Interrupted => say("interrupted"),
@@ -169,28 +176,32 @@ fn report(imported: &Imported, import: &Import, seconds: f64, json: bool) {
 }
 
 /// The seconds that rows took, and how many that is in one.
-fn pace(rows: u64, seconds: f64) -> String {
+pub(super) fn pace(rows: u64, seconds: f64) -> String {
     let rate = rows as f64 / seconds.max(0.001);
     format!("in {seconds:.2} s, {} rows/s", thousands(rate as u64))
 }
 
 /// Tells a person or a program what happens.
-struct Teller {
-    clock: Clock,
+pub(super) struct Teller {
+    pub(super) clock: Clock,
     errors: Option<ErrorsFile>,
-    json: bool,
+    pub(super) json: bool,
     on_terminal: bool,
     shown_ms: u64,
 }
 
 impl Teller {
     fn new(database: &Database, output: &Output<'_>) -> Self {
-        let json = match output.format() {
+        Teller::of(database.world(), output.format())
+    }
+
+    pub(super) fn of(world: Arc<dyn World>, format: args::Format) -> Self {
+        let json = match format {
             args::Format::Json | args::Format::Jsonl => true,
             args::Format::Table | args::Format::Csv => false,
         };
         let on_terminal = io::stderr().is_terminal();
-        Teller { clock: Clock::start(database), errors: None, json, on_terminal, shown_ms: 0 }
+        Teller { clock: Clock::start(world), errors: None, json, on_terminal, shown_ms: 0 }
     }
 
     fn on(&mut self, event: &Event<'_>) -> ControlFlow<()> {
@@ -232,7 +243,7 @@ impl Teller {
     }
 
     /// Shows where it is, if somebody looks, and not too often.
-    fn progress(&mut self, line: &str) {
+    pub(super) fn progress(&mut self, line: &str) {
         let now = self.clock.ms();
         if self.on_terminal && (self.shown_ms == 0 || now >= self.shown_ms + SHOWN_MS) {
             self.shown_ms = now.max(1);
@@ -242,7 +253,7 @@ impl Teller {
     }
 
     /// Takes away what `progress` shows.
-    fn wipe(&mut self) {
+    pub(super) fn wipe(&mut self) {
         if self.on_terminal && self.shown_ms > 0 {
             let _ = write!(io::stderr(), "\r\x1b[K");
             self.shown_ms = 0;
@@ -263,7 +274,7 @@ fn progress_line(progress: &Progress) -> String {
     }
 }
 
-fn flow() -> ControlFlow<()> {
+pub(super) fn flow() -> ControlFlow<()> {
     if raw::interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
@@ -307,14 +318,13 @@ impl ErrorsFile {
 }
 
 /// How long it has taken.
-struct Clock {
+pub(super) struct Clock {
     world: Arc<dyn World>,
     began_ms: u64,
 }
 
 impl Clock {
-    fn start(database: &Database) -> Self {
-        let world = database.world();
+    fn start(world: Arc<dyn World>) -> Self {
         let began_ms = world.now_ms();
         Clock { world, began_ms }
     }
@@ -323,7 +333,7 @@ impl Clock {
         self.world.now_ms().saturating_sub(self.began_ms)
     }
 
-    fn seconds(&self) -> f64 {
+    pub(super) fn seconds(&self) -> f64 {
         self.ms() as f64 / 1_000.0
     }
 }
@@ -336,19 +346,20 @@ pub(super) fn export(
     let options = ExportOptions {
         whole_records: export.shape.full,
         replace: export.replace,
-        ..ExportOptions::new(format(&export.shape, &export.file)?)
+        ..ExportOptions::new(format(&export.shape, named(&export.file))?)
     };
-    let target = match export.file.as_str() {
+    let target = match named(&export.file) {
         STANDARD => Target::Stream(Box::new(io::stdout())),
         path => Target::File(path.into()),
     };
     let view = view(database, export.as_of.as_deref())?;
     let mut teller = Teller::new(database, output);
     raw::note_interrupts();
-    let exported = blocking::export(&view, &export.table, target, &options, &mut |records| {
-        teller.progress(&format!("{} records", thousands(records)));
-        flow()
-    });
+    let exported =
+        blocking::export(&view, named(&export.table), target, &options, &mut |records| {
+            teller.progress(&format!("{} records", thousands(records)));
+            flow()
+        });
     teller.wipe();
     let exported = exported?;
     if !exported.whole {

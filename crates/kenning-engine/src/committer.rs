@@ -489,7 +489,9 @@ impl Committer {
     /// Commits the batch, publishes the new version and answers everybody.
     fn land(&mut self, head: &Head, group: Group) -> Result<()> {
         let Group { mut batch, own, mut replies, marks, swept, schema_changed, .. } = group;
-        let Group { version, instant, durability, dropped, .. } = group;
+        let Group { version, instant: now, durability, dropped, .. } = group;
+        // What makes no version makes no instant.
+        let instant = if version > head.version { now } else { head.instant };
         batch.append(own);
         // Without history no earlier version can be shown.
         let keep = self.shared.settings.history_keep;
@@ -542,7 +544,7 @@ impl Committer {
         self.window.trim(self.shared.oldest(version));
         self.shared.counters.groups.fetch_add(1, Relaxed);
         self.shared.counters.commits.fetch_add(replies.len() as u64, Relaxed);
-        self.shared.sweep.tick(instant);
+        self.shared.sweep.tick(now);
         if swept {
             self.shared.sweep.ring();
         }

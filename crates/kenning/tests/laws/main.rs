@@ -3,6 +3,7 @@
 #[path = "../model/chance.rs"]
 #[allow(dead_code, reason = "the laws need less chance than the model")]
 mod chance; // chance with a seed, and failures with a sentence
+mod copies; // exported and imported again
 mod laws; // the laws
 #[path = "../model/place.rs"]
 mod place; // where the database of a test is
@@ -13,27 +14,27 @@ use kenning_store::block_on;
 use place::Place;
 
 macro_rules! hold {
-    ($($law:ident),+ $(,)?) => {
+    ($of:ident: $($law:ident),+ $(,)?) => {
         $(
             mod $law {
                 #[test]
                 fn in_memory() {
                     super::memory(|place, options| {
-                        super::block_on(super::laws::$law(place, options))
+                        super::block_on(super::$of::$law(place, options))
                     });
                 }
 
                 #[test]
                 fn on_rocksdb() {
                     super::disk(super::Engine::Rocksdb, |place, options| {
-                        super::block_on(super::laws::$law(place, options))
+                        super::block_on(super::$of::$law(place, options))
                     });
                 }
 
                 #[test]
                 fn on_fjall() {
                     super::disk(super::Engine::Fjall, |place, options| {
-                        super::block_on(super::laws::$law(place, options))
+                        super::block_on(super::$of::$law(place, options))
                     });
                 }
             }
@@ -42,6 +43,7 @@ macro_rules! hold {
 }
 
 hold! {
+    laws:
     a_deleted_hub_leaves_no_link,
     a_dropped_tenant_is_missed_by_nobody,
     a_follower_sees_each_change_once,
@@ -56,6 +58,11 @@ hold! {
     one_claimant_wins,
     one_id_lands_once,
     tenants_do_not_see_each_other,
+}
+
+hold! {
+    copies:
+    a_copy_knows_the_same,
 }
 
 fn memory(law: impl Fn(&Place, &Options) -> chance::Check) {

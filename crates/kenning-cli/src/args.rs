@@ -357,7 +357,7 @@ pub(crate) struct Export {
     #[arg(conflicts_with_all = ["delimiter", "full", "replace"])]
     pub(crate) all: Option<String>,
     /// With --all: everything that ever was, every transaction of the log
-    #[arg(long, requires = "all", conflicts_with = "as_of")]
+    #[arg(long, requires = "all", conflicts_with_all = ["as_of", "table", "file"])]
     pub(crate) history: bool,
     #[command(flatten)]
     pub(crate) shape: FileShape,

@@ -74,7 +74,7 @@ pub enum Known<R = Encoded> {
         births: u32,
     },
     /// A link.
-    Link(KnownLink),
+    Link(Box<KnownLink>),
 }
 
 /// A link, with the names of the tables of its ends.
@@ -229,7 +229,8 @@ impl Inventory {
                 let (_, _, id) = keys::record_split(&row.key)?;
                 let (version, payload) = entry::split(&row.value)?;
                 let record = RecordRef::new(payload)?.to_record(id, LINKS, version)?;
-                links.push(Known::Link(KnownLink::new(record, arc, source, target)?));
+                let link = KnownLink::new(record, arc, source, target)?;
+                links.push(Known::Link(Box::new(link)));
             }
         }
         Ok(links)
@@ -276,7 +277,10 @@ impl KnownLink {
 
     /// The properties of its record, with whatever stands for the tables.
     pub(crate) fn properties(&self, source: Json, target: Json) -> Json {
-        let end = |table: Json, end: &LinkEnd| serde_json::json!({"table": table, "id": end.id.to_string(), "birth": end.birth});
+        let end = |table: Json, end: &LinkEnd| {
+            let id = end.id.to_string();
+            serde_json::json!({"table": table, "id": id, "birth": end.birth})
+        };
         serde_json::json!({
             "source": end(source, &self.source),
             "type": self.kind,
@@ -290,7 +294,8 @@ impl KnownLink {
     pub(crate) fn named_payload(&self, target: &mut Vec<u8>) -> Result<()> {
         let names = (self.source.table.as_str().into(), self.target.table.as_str().into());
         let properties = self.properties(names.0, names.1);
-        encode_record(&Body { properties: &properties, ..self.record.body() }, target)
+        let body = Body { properties: &properties, ..self.record.body() };
+        encode_record(&body, target)
     }
 }
 

@@ -379,7 +379,7 @@ mod tests {
         few.push(last);
         let few = Instants { known: few, stride: 64 };
         for version in 1..=last.0 {
-            let expected = 1_000 + 3 * ((version + 1) / 2 - 1);
+            let expected = 1_000 + 3 * (version.div_ceil(2) - 1);
             assert_eq!(block_on(whole.of(&*source, version)).unwrap(), expected);
             assert_eq!(block_on(few.of(&*source, version)).unwrap(), expected);
         }

@@ -9,7 +9,7 @@ use crate::shell::{Mount, Shell, wait_for_bytes};
 const ROWS: usize = 60_000;
 
 /// Rows without a key, so that one that is stored twice shows.
-fn write_rows(path: &Path, rows: usize) {
+pub(crate) fn write_rows(path: &Path, rows: usize) {
     let mut text = String::new();
     for n in 0..rows {
         text += &format!("{{\"n\": {n}, \"text\": \"some text that makes the row longer\"}}\n");
@@ -57,7 +57,7 @@ fn an_import_that_is_killed_anywhere_is_gone_on_with_exactly() {
     assert!(said.starts_with("imported before: 60,000 rows stored"), "{said}");
 }
 
-fn interrupt(child: &Child) {
+pub(crate) fn interrupt(child: &Child) {
     let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
 }

@@ -13,3 +13,4 @@ mod scripts; // transcripts
 mod shell; // the program in a folder of its own
 mod tenants; // a tenant that is dropped by a process that is killed
 mod terminal; // tables where somebody looks at them
+mod whole; // whole databases that are cut off on their way

@@ -1,11 +1,12 @@
-//! What differs from run to run, made equal: ids, instants of today, process ids, folders, how long
-//! it took.
+//! What differs from run to run, made equal: ids, hashes, instants of today, process ids, folders,
+//! how long it took.
 //!
 //! Each replacement is as long as what it replaces where tables are concerned, so that columns stay
 //! aligned. Ids are numbered in the order in which they first appear.
 
 const ID_CHARS: usize = 36;
 const INSTANT_CHARS: usize = 24;
+const HASH_CHARS: usize = 64;
 
 /// Replaces what differs, remembering ids from one call to the next.
 #[derive(Default)]
@@ -34,6 +35,9 @@ impl Normal {
                 self.ids.len() - 1
             });
             return (ID_CHARS, format!("id-{:->33}", number + 1));
+        }
+        if let Some(hash) = rest.get(..HASH_CHARS).filter(|hash| is_hex(hash)) {
+            return (hash.len(), "HASH".to_owned());
         }
         let instant = rest.get(..INSTANT_CHARS).filter(|instant| {
             // Instants that a script writes itself are of earlier years, and stay.
@@ -87,6 +91,10 @@ fn pace(text: &str) -> Option<usize> {
     let rate = seconds[number(seconds)?..].strip_prefix(" s, ")?;
     let rest = rate[number(rate)?..].strip_prefix(" rows/s")?;
     Some(text.len() - rest.len())
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 /// Whether `text` begins as `pattern` shows, where `any` stands for a hexadecimal digit.

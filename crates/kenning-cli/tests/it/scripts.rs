@@ -96,6 +96,7 @@ scripts!(
     stdin,
     tables,
     tenants,
+    whole,
 );
 
 #[test]

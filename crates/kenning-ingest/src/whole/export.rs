@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kenning_engine::{ContentHash, ContentHasher, Logged, TransactionId, View};
 use kenning_record::{Id, Json, LogChange, RecordRef, TableNo};
-use kenning_store::Result;
+use kenning_store::{Error, Result};
 use serde_json::Map;
 
 use super::files::{Folder, Lines};
@@ -187,7 +187,7 @@ impl Writer<'_> {
         let mut page = self.begin(LOG)?;
         let mut log = view.whole_log().await?;
         let mut names = Names::default();
-        while let Some(logged) = log.next().await? {
+        while let Some(logged) = log.next().await.map_err(|error| pruned(&error))? {
             page.push(&transaction(&logged)?);
             for change in logged.entry()?.changes() {
                 let change = change?;
@@ -202,6 +202,15 @@ impl Writer<'_> {
         }
         self.end(page)
     }
+}
+
+/// What can be exported all the same.
+fn pruned(error: &Error) -> Error {
+    if error.code() != "LOG_PRUNED" {
+        return error.again();
+    }
+    let message = format!("{}; export without the history what is known now", error.message());
+    Error::invalid("LOG_PRUNED", message)
 }
 
 /// The line that a transaction begins with.

@@ -187,7 +187,7 @@ pub(super) fn read_said(line: &str, links: bool) -> Result<Said> {
     let mut members = Members::read(line)?;
     let said = match members.take("gone") {
         Some(births) => Known::Gone { id: members.id("id")?, births: small(&births, "gone")? },
-        None if links => Known::Link(read_link(&mut members)?),
+        None if links => Known::Link(Box::new(read_link(&mut members)?)),
         None => Known::Record(read_record(&mut members)?),
     };
     members.end().map(|()| said)

@@ -5,6 +5,7 @@ mod export;
 mod import;
 mod readers;
 mod resume;
+mod whole;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

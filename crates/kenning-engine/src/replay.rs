@@ -274,7 +274,9 @@ pub(crate) fn table_told(tenant: &Tenant, change: &ToldChange) -> Result<Option<
         return Ok(None);
     };
     let bytes = Bytes::from(frame(crate::staging::PENDING, payload));
-    let table = Table::compile(tenant.number, change.id, &bytes)?;
+    let table = Table::compile(tenant.number, change.id, &bytes).map_err(|error| {
+        Error::invalid("REPLAY_DIFFERS", error.message()).because(error.to_string())
+    })?;
     if table.number < number::FIRST || table.id != table_id(&tenant.name, &table.name)? {
         let message = format!("the record of table '{}' is not one of its own", table.name);
         return Err(Error::invalid("REPLAY_DIFFERS", message));

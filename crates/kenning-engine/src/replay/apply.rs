@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use kenning_index::Arc as LinkArc;
 use kenning_record::{End, Id, RecordRef, TableNo, keys};
 use kenning_store::{Bytes, Error, Result};
 
@@ -18,6 +19,16 @@ use crate::view::TABLE_COUNTER;
 
 /// The tables that a transaction changes records of.
 pub(super) type Tables = HashMap<TableNo, Arc<Table>>;
+
+/// Refuses a record of the system that does not say what it has to.
+fn check(table: TableNo, payload: &[u8]) -> Result<()> {
+    let record = RecordRef::new(payload)?;
+    match table {
+        number::LINKS => LinkArc::read(record).map(|_| ()),
+        number::TENANTS => crate::database::tenant_of(record).map(|_| ()),
+        _ => Ok(()),
+    }
+}
 
 impl Transaction {
     /// Stages a change that was made elsewhere.
@@ -32,7 +43,10 @@ impl Transaction {
         }
         match (&change.after, &before) {
             (Some(payload), _) => {
-                RecordRef::new(payload)?;
+                check(table.number, payload).map_err(|error| {
+                    // What somebody tells is no damage of this database.
+                    Error::invalid("REPLAY_DIFFERS", error.message()).because(error.to_string())
+                })?;
                 self.stage(&table, change.id, before.as_ref(), Some(payload)).await?;
                 if before.is_none() && table.number >= number::FIRST {
                     self.count_births(table.number, change.id, payload).await?;

@@ -11,10 +11,10 @@ pub(super) struct Members(Map<String, Json>);
 
 impl Members {
     pub(super) fn read(line: &str) -> Result<Self> {
-        match crate::jsonl::object(line)? {
-            Json::Object(members) => Ok(Members(members)),
-            _ => unreachable!("the reader of objects gives objects"),
-        }
+        let Json::Object(members) = crate::jsonl::object(line)? else {
+            unreachable!("the reader of objects gives objects")
+        };
+        Ok(Members(members))
     }
 
     pub(super) fn take(&mut self, name: &str) -> Option<Json> {
@@ -81,9 +81,9 @@ fn small(said: &Json, name: &str) -> Result<u32> {
 
 /// An instant is a text, or a number of milliseconds where no text can say it.
 fn instant_of(said: &Json) -> Result<i64> {
-    match said {
-        Json::String(text) => parse_instant(text),
-        said => said.as_i64().ok_or_else(|| malformed("an instant is no text and no number")),
+    match said.as_str() {
+        Some(text) => parse_instant(text),
+        None => said.as_i64().ok_or_else(|| malformed("an instant is no text and no number")),
     }
 }
 

@@ -121,10 +121,8 @@ impl Marker {
             Some("history") => Holds::History,
             _ => return Err(malformed("it does not say what it holds")),
         };
-        let history = match &said["history"] {
-            Json::Null => None,
-            hash => Some(self::hash(hash)?),
-        };
+        let history = Some(&said["history"]).filter(|hash| !hash.is_null());
+        let history = history.map(self::hash).transpose()?;
         if history.is_some() != (holds == Holds::History) {
             return Err(malformed("the hash of a history goes with a history"));
         }

@@ -341,7 +341,7 @@ impl Transaction {
         let was_half_done = std::mem::replace(&mut self.half_done, true);
         self.staging.stand_on(&keys::record(self.tenant.number, table.number, &id));
         self.stage(table, id, Some(&before), None).await?;
-        if table.number != number::LINKS {
+        if table.number >= number::FIRST {
             // A link that lands meanwhile must not miss its note.
             self.reads_checked = true;
             let key = keys::birth(self.tenant.number, table.number, &id);
@@ -354,6 +354,28 @@ impl Transaction {
         }
         self.half_done = was_half_done;
         Ok(true)
+    }
+
+    /// Tells the log of a record that was made and deleted, so that whoever repeats it counts its
+    /// births as well.
+    pub(crate) fn log_births(&mut self, table: &Table, id: Id, births: u32) -> Result<()> {
+        let now = self.now()?;
+        let nothing = Json::Object(serde_json::Map::new());
+        let body = Body {
+            birth: births,
+            created_at: now,
+            modified_at: now,
+            valid_from: None,
+            valid_until: None,
+            key: None,
+            aliases: &[],
+            properties: &nothing,
+        };
+        let mut payload = Vec::new();
+        encode_record(&body, &mut payload)?;
+        self.log.push(table.number, id, Some(&payload));
+        self.log.push(table.number, id, None);
+        Ok(())
     }
 
     async fn has_links(&self, end: End) -> Result<bool> {
@@ -438,11 +460,7 @@ impl View {
     /// How often `end` was born and has died.
     pub(crate) async fn births(&self, end: End) -> Result<u32> {
         let key = keys::birth(self.tenant.number, end.table, &end.id);
-        let Some(bytes) = self.source.get(&key).await? else { return Ok(0) };
-        match entry::check(&bytes)?.1.try_into() {
-            Ok(births) => Ok(u32::from_le_bytes(births)),
-            Err(_) => Err(Error::corrupt("ENTRY_DAMAGED", "a count of births is damaged")),
-        }
+        self.source.get(&key).await?.map_or(Ok(0), |bytes| crate::content::count(&bytes))
     }
 
     /// The birth that a link to `end` belongs to: the one it has, or its next one.

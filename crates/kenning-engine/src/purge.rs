@@ -166,6 +166,8 @@ impl Transaction {
     ) -> Result<()> {
         self.remove(table, end.id).await?;
         let births = self.births(end).await?;
+        // What the log told of its births goes away with its values.
+        self.log_births(table, end.id, births)?;
         let note = keys::purge(self.tenant.number, end.table, &end.id);
         // Its version, which it gets as every entry does, says what came before.
         self.staging.put(&note, &births.to_le_bytes(), None);
@@ -306,7 +308,7 @@ impl Erasing<'_> {
     ) -> Result<bool> {
         let Some(payload) = change.after else { return Ok(false) };
         if change.table == self.subject.end.table && change.id == self.subject.end.id {
-            return Ok(version <= self.subject.until);
+            return Ok(version < self.subject.until);
         }
         if change.table == number::LINKS && links.contains(&change.id) {
             return self.is_of_subject(RecordRef::new(payload)?);

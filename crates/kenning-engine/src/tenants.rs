@@ -200,6 +200,15 @@ fn number_in(record: RecordRef<'_>, property: &str) -> Result<TenantNo> {
     number.and_then(|number| u32::try_from(number).ok()).ok_or_else(damaged)
 }
 
+/// Refuses a record of `_tenants` that does not say what it has to.
+pub(crate) fn check(id: Id, record: RecordRef<'_>) -> Result<()> {
+    if id == COUNTER {
+        return number_in(record, "next").map(|_| ());
+    }
+    record.key()?.ok_or_else(damaged)?;
+    number_in(record, "number").map(|_| ())
+}
+
 fn damaged() -> Error {
     Error::corrupt("TENANT_DAMAGED", "the record of a tenant is damaged")
 }

@@ -4,6 +4,8 @@
 //! database itself, have one order. Read in it, from the first one on, they tell everything that
 //! ever was: whoever repeats them has the same database.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use kenning_record::{LogEntry, TenantNo, Version, keys};
@@ -39,6 +41,8 @@ pub struct WholeLog {
     source: Arc<dyn Snapshot>,
     until: Version,
     logs: Vec<OneLog>,
+    /// The next version of each log that has one.
+    heads: BinaryHeap<Reverse<(Version, usize)>>,
 }
 
 struct OneLog {
@@ -61,8 +65,12 @@ impl View {
             rest: Some(all(view.tenant.number).rows(rows)),
             is_new: true,
         });
-        let (source, until) = (Arc::clone(&self.source), self.version);
-        Ok(WholeLog { source, until, logs: logs.collect() })
+        let (source, until, heads) = (Arc::clone(&self.source), self.version, BinaryHeap::new());
+        let mut whole = WholeLog { source, until, logs: logs.collect(), heads };
+        for at in 0..whole.logs.len() {
+            whole.peek(at).await?;
+        }
+        Ok(whole)
     }
 }
 
@@ -73,13 +81,7 @@ fn all(tenant: TenantNo) -> Scan {
 impl WholeLog {
     /// The next transaction. `Invalid LOG_PRUNED` if what came before the first one is gone.
     pub async fn next(&mut self) -> Result<Option<Logged>> {
-        let mut first: Option<(Version, usize)> = None;
-        for (at, log) in self.logs.iter_mut().enumerate() {
-            let version = log.peek(&*self.source).await?;
-            let version = version.filter(|version| *version <= self.until);
-            first = first.into_iter().chain(version.map(|version| (version, at))).min();
-        }
-        let Some((version, at)) = first else { return Ok(None) };
+        let Some(Reverse((version, at))) = self.heads.pop() else { return Ok(None) };
         let log = &mut self.logs[at];
         let row = log.rows.next().expect("it was looked at above");
         let logged = Logged { tenant: log.tenant.clone(), version, bytes: row.value };
@@ -91,7 +93,16 @@ impl WholeLog {
             );
             return Err(Error::invalid("LOG_PRUNED", message));
         }
+        self.peek(at).await?;
         Ok(Some(logged))
+    }
+
+    /// Looks which transaction of a log is next.
+    async fn peek(&mut self, at: usize) -> Result<()> {
+        let version = self.logs[at].peek(&*self.source).await?;
+        let version = version.filter(|version| *version <= self.until);
+        self.heads.extend(version.map(|version| Reverse((version, at))));
+        Ok(())
     }
 }
 

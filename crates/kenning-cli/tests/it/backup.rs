@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::shell::{Mount, Shell};
+use crate::shell::{Mount, Shell, bytes_in, wait_for_bytes};
 
 /// A database of some megabytes that do not compress, with one backup, and a change since.
 fn prepared() -> Shell {
@@ -22,19 +22,6 @@ fn prepared() -> Shell {
 fn start(shell: &Shell, words: &str) -> Child {
     let mut command = shell.command(&format!("exec kenning {words}"));
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-/// The bytes of all files in a folder; none while it is not there.
-fn bytes_in(folder: &Path) -> u64 {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
-}
-
-/// Waits until `folder` has so many bytes more than `before`, or the program has ended.
-fn wait_for_bytes(child: &mut Child, folder: &Path, bytes: u64) {
-    while bytes_in(folder) < bytes && child.try_wait().unwrap().is_none() {
-        std::thread::yield_now();
-    }
 }
 
 /// Restores every backup that is listed, and looks whether it is whole. Returns how many there are.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 
 use crate::bulk::{interrupt, write_rows};
-use crate::shell::{Mount, Shell};
+use crate::shell::{Mount, Shell, wait_for_bytes};
 
 const ROWS: usize = 60_000;
 
@@ -43,7 +43,7 @@ fn an_import_of_everything_that_is_killed_anywhere_is_gone_on_with() {
         let mut kills = 0;
         for round in 0..30 {
             let mut child = start(&shell, &format!("--db {copy} import --all {files}"));
-            wait_for_bytes(&mut child, &folder, round * 700_000);
+            wait_for_bytes(&mut child, &folder.join("store"), round * 700_000);
             child.kill().unwrap();
             if child.wait().unwrap().success() {
                 break;
@@ -74,7 +74,7 @@ fn an_import_of_everything_that_is_interrupted_goes_on() {
     make(&shell, 4 * ROWS);
     shell.done("kenning export --all files");
     let mut child = start(&shell, "--db copy.db import --all files");
-    wait_for_bytes(&mut child, &shell.here().join("copy.db"), 2_000_000);
+    wait_for_bytes(&mut child, &shell.here().join("copy.db/store"), 2_000_000);
     interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let said = shell.refused(2, "kenning --db copy.db table list");

@@ -162,28 +162,11 @@ impl Transaction {
         self.count_births(table.number, record.id, &payload).await
     }
 
-    /// The log tells of it as of a record that was made and deleted, so that whoever repeats the
-    /// log counts its births as well.
     async fn learn_gone(&mut self, table: &Table, id: Id, births: u32) -> Result<()> {
         table.check_writable()?;
         check_birth(births)?;
         self.learn_new(table, id).await?;
-        let now = self.now()?;
-        let nothing = Json::Object(serde_json::Map::new());
-        let body = Body {
-            birth: births,
-            created_at: now,
-            modified_at: now,
-            valid_from: None,
-            valid_until: None,
-            key: None,
-            aliases: &[],
-            properties: &nothing,
-        };
-        let mut payload = Vec::new();
-        encode_record(&body, &mut payload)?;
-        self.log.push(table.number, id, Some(&payload));
-        self.log.push(table.number, id, None);
+        self.log_births(table, id, births)?;
         let key = keys::birth(self.tenant.number, table.number, &id);
         self.staging.put(&key, &births.to_le_bytes(), None);
         self.check_size()

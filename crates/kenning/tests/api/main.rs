@@ -8,6 +8,7 @@ mod prune; // trimming the past
 mod purge; // removing values from everywhere
 mod tail; // the log as it grows
 mod tenants; // tenants that are dropped
+mod whole; // whole databases to files and back
 
 use kenning::blocking::{Database, open};
 use kenning::{At, Draft, ErrorKind, Filter, Link, Walk, json};

@@ -20,6 +20,7 @@ use kenning_index::LinkEntry;
 use kenning_record::{End, Id, LogBody, LogChange, LogEntry, RecordRef, Version, entry, keys};
 use kenning_store::{Batch, Error, ErrorKind, Range, Result, Row};
 
+use crate::backup::KnownBackup;
 use crate::build::Work;
 use crate::cache::cache_key;
 use crate::database::{Database, Handle};
@@ -38,7 +39,7 @@ const STEP_ROWS: usize = 1_000;
 const LINKS_MAX: usize = 10_000;
 
 /// What was purged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
     /// Records: the one that was named, and those that it had taken in.
     pub records: u64,
@@ -48,6 +49,16 @@ pub struct Purged {
     pub log_changes: u64,
     /// Links.
     pub links: u64,
+    /// Backups that the database remembers and that may still have what was purged.
+    pub backups: Vec<KnownBackup>,
+}
+
+/// What is to be purged.
+#[derive(Default)]
+struct Doomed {
+    ends: Vec<End>,
+    /// The first version that had any of it, as far as the history tells.
+    since: Version,
 }
 
 /// Held by who removes the past: two at once would bring back what the other one removed.
@@ -78,13 +89,16 @@ impl Database {
     pub async fn purge(&self, table: &str, reference: &str) -> Result<Option<Purged>> {
         let trimming = Trimming::begin(self.handle.shared())?;
         let mark = async |transaction: &mut Transaction| transaction.purge(table, reference).await;
-        let records = self.transact(mark).await?;
-        if records.is_empty() {
+        let Doomed { ends, since } = self.transact(mark).await?;
+        if ends.is_empty() {
             return Ok(None);
         }
-        let mut purged = Purged { records: records.len() as u64, ..Purged::default() };
+        let mut backups = self.backups().await?;
+        backups.retain(|backup| backup.version.is_none_or(|version| version >= since));
+        let records = ends.len() as u64;
+        let mut purged = Purged { records, backups, ..Purged::default() };
         let mut notes = Vec::new();
-        for end in records {
+        for end in ends {
             let key = keys::purge(self.tenant.number, end.table, &end.id);
             if let Some(value) = self.view()?.source.get(&key).await? {
                 let note = Row { key: key.into(), value };
@@ -132,8 +146,8 @@ async fn finish(handle: &Handle, notes: &[Row]) -> Result<()> {
 }
 
 impl Transaction {
-    /// Deletes what is to be purged and leaves a note of each record. None if there never was one.
-    async fn purge(&mut self, table: &str, reference: &str) -> Result<Vec<End>> {
+    /// Deletes what is to be purged and leaves a note of each record. Nothing if there never was one.
+    async fn purge(&mut self, table: &str, reference: &str) -> Result<Doomed> {
         self.reads_checked = true;
         let table = self.table_named(table).await?;
         table.check_writable()?;
@@ -141,8 +155,10 @@ impl Transaction {
         let states = self.history_of_id(&table, id).await?;
         let end = End { table: table.number, id };
         if states.is_empty() && self.births(end).await? == 0 {
-            return Ok(Vec::new());
+            return Ok(Doomed::default());
         }
+        let head = self.handle.shared().head()?;
+        let mut since = states.iter().map(|state| state.record.version).min().unwrap_or(0);
         let aliases = states.iter().flat_map(|state| &state.record.aliases);
         let taken = self.taken_in(&table, aliases).await?;
         let was_half_done = std::mem::replace(&mut self.half_done, true);
@@ -150,12 +166,15 @@ impl Transaction {
         self.delete_for_purge(&table, end, &mut ends).await?;
         let merges = self.table_named(MERGES).await?;
         for (id, _) in taken {
+            let states = self.history_of_id(&table, id).await?;
+            since = states.iter().map(|state| state.record.version).fold(since, Version::min);
             self.delete_for_purge(&table, End { table: table.number, id }, &mut ends).await?;
             let merge = crate::merge::merge_id(self, &table, id)?;
             self.remove(&merges, merge).await?;
         }
         self.half_done = was_half_done;
-        Ok(ends)
+        // What was pruned tells nothing: then any backup may have it.
+        Ok(Doomed { ends, since: if head.history_from > 0 { 0 } else { since } })
     }
 
     async fn delete_for_purge(

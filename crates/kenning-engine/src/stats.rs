@@ -70,7 +70,8 @@ pub(crate) async fn stats(database: &Database) -> Result<Json> {
 }
 
 impl KnownBackup {
-    fn to_json(&self) -> Json {
+    /// As it is shown.
+    pub fn to_json(&self) -> Json {
         let KnownBackup { folder, number, version, instant } = self;
         let instant = format_instant(*instant);
         json!({ "folder": folder, "number": number, "version": version, "instant": instant })

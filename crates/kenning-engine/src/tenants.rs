@@ -81,7 +81,8 @@ impl Database {
         Ok(sizes)
     }
 
-    /// Waits until nothing is left of what was dropped: tenants, tables, links of deleted records.
+    /// Waits until nothing is left of what was dropped: tenants, tables, links of deleted records;
+    /// and of what a purge that was cut off left.
     pub async fn wait_swept(&self) -> Result<()> {
         let shared = self.handle.shared();
         let waiting = Waiting::new(shared);
@@ -90,7 +91,7 @@ impl Database {
             let seen = shared.published();
             let view = root.view()?;
             let mut is_clean = true;
-            for notes in [keys::tenant_sweeps(), keys::sweeps()] {
+            for notes in [keys::tenant_sweeps(), keys::sweeps(), keys::purges()] {
                 let notes = Range::prefix(notes).forward().rows(1);
                 is_clean &= view.source.page(&notes).await?.rows.is_empty();
             }

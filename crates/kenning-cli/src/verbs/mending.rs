@@ -1,10 +1,10 @@
 //! merge, purge.
 
-use kenning::Result;
 use kenning::blocking::Database;
+use kenning::{KnownBackup, Result};
 
 use crate::args::{Merge, Target};
-use crate::exit::Outcome;
+use crate::exit::{Outcome, say};
 use crate::output::Output;
 
 pub(super) fn merge(
@@ -39,7 +39,11 @@ pub(super) fn purge(
         ("links", purged.links.into()),
         ("history", purged.history_rows.into()),
         ("log", purged.log_changes.into()),
+        ("backups", purged.backups.iter().map(KnownBackup::to_json).collect()),
     ];
-    output.one(&row, &["records", "links", "history", "log"])?;
+    output.one(&row, &["records", "links", "history", "log", "backups"])?;
+    if !purged.backups.is_empty() {
+        say("these backups may still have what was purged: remove them, or keep them in mind");
+    }
     Ok(Outcome::Done)
 }

@@ -119,7 +119,7 @@ fn what_can_not_be_unique_fails_with_a_list_and_can_be_tried_again() {
         panic!("{:?}", table.indexes)
     };
     assert_eq!(violations.len(), 2, "{violations:?}");
-    assert!(violations.iter().any(|violation| violation.message.contains("number = [7]")));
+    assert!(violations.iter().any(|violation| violation.message.starts_with("number is")));
     assert_eq!(table.check_indexes().unwrap_err().code(), "INDEX_FAILED");
     assert!(matches!(table.indexes[1].progress, Progress::Ready(_)));
     same_by_index(&db);

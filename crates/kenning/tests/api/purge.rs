@@ -1,23 +1,28 @@
 //! Removing every value that a record ever had.
 
 use std::fs;
+use std::ops::ControlFlow::Continue;
 use std::path::Path;
+use std::sync::Arc;
 
 use kenning::blocking::{Database, open_with};
-use kenning::{At, Draft, Engine, ErrorKind, Link, Options, Walk, json};
+use kenning::{At, BackupOptions, Draft, Engine, ErrorKind, Link, Options, Settings};
+use kenning::{SystemWorld, Walk, World, json};
+use kenning_store::{Memory, Store, block_on};
+use kenning_test::{Fault, Faulty};
 
-/// Each stands in another place, and nowhere else.
-const SECRETS: [&str; 9] = [
-    "secret-of-the-key",
-    "secret-alias",
-    "secret-first-value",
-    "secret-second-value",
-    "secret-unique-value",
-    "secret-of-a-dropped-index",
-    "secret-property-of-a-link",
-    "secret-of-what-was-taken-in",
-    "secret-of-an-earlier-birth",
-];
+// Each stands in another place, and nowhere else. They have nothing in common, or compression would
+// hide one behind another.
+const KEY: &str = "hjdxmpeccamrjzybhqrl";
+const ALIAS: &str = "iyfdigauzizigfjjuxlc";
+const FIRST: &str = "tkvmqhfhpicrjajswjyq";
+const SECOND: &str = "gnntjnofhjizbcbouiqr";
+const UNIQUE: &str = "upwkevgcnguuoiflnxsk";
+const DROPPED: &str = "urgkdbwhiysthdkfjoab";
+const LINK: &str = "lwcjxvkakjkeyuntvcjt";
+const TAKEN: &str = "gojeimtfksalboflzzlj";
+const EARLIER: &str = "sdogngdbbbxftvetbrps";
+const SECRETS: [&str; 9] = [KEY, ALIAS, FIRST, SECOND, UNIQUE, DROPPED, LINK, TAKEN, EARLIER];
 
 fn find(folder: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -55,52 +60,57 @@ fn fill(db: &Database) {
         let (key, aliases) = (Some(key.into()), Some(vec![alias.to_owned()]));
         db.put("people", Draft { key, aliases, ..Draft::from(properties) }).unwrap()
     };
-    person("secret-of-the-key", "secret-alias", json!({"a": "secret-of-an-earlier-birth"}));
-    db.link("secret-of-the-key", "knows", "bob", Link::default()).unwrap();
-    db.delete("people", "secret-of-the-key").unwrap();
+    person(KEY, ALIAS, json!({"a": EARLIER}));
+    db.link(KEY, "knows", "bob", Link::default()).unwrap();
+    db.delete("people", KEY).unwrap();
     let said = json!({
-        "a": "secret-first-value", "code": "secret-unique-value",
-        "dropped": "secret-of-a-dropped-index",
+        "a": FIRST, "code": UNIQUE,
+        "dropped": DROPPED,
     });
-    person("secret-of-the-key", "secret-alias", said);
-    person("other", "another", json!({"a": "secret-of-what-was-taken-in"}));
+    person(KEY, ALIAS, said);
+    person("other", "another", json!({"a": TAKEN}));
     person("bob", "robert", json!({"a": "stays", "code": "bob"}));
-    let why = json!({"why": "secret-property-of-a-link"});
+    let why = json!({"why": LINK});
     let link = Link { properties: why, ..Link::default() };
-    db.link("secret-of-the-key", "knows", "people/bob", link.clone()).unwrap();
-    db.link("people/bob", "knows", "secret-of-the-key", link).unwrap();
+    db.link(KEY, "knows", "people/bob", link.clone()).unwrap();
+    db.link("people/bob", "knows", KEY, link).unwrap();
     db.alter_table("people", schema(&["a"])).unwrap();
     db.wait_indexed().unwrap();
-    db.update("people", "secret-of-the-key", json!({"a": "secret-second-value"})).unwrap();
-    db.merge("secret-of-the-key", "other").unwrap();
+    db.update("people", KEY, json!({"a": SECOND})).unwrap();
+    db.merge(KEY, "other").unwrap();
 }
 
 fn nothing_stays(engine: Engine) {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("db");
     let db = open(&path, engine);
+    let backups = temp.path().join("backups");
+    db.backup(&backups, BackupOptions::default(), &mut |_| Continue(())).unwrap();
     fill(&db);
+    db.backup(&backups, BackupOptions::default(), &mut |_| Continue(())).unwrap();
     let before = db.version();
     let taken = db.history("people", "other").unwrap()[0].record.id;
     // What was read is in memory, too.
     let then = At::Version(before);
     for _ in 0..3 {
-        assert!(db.get("people", "secret-alias").unwrap().is_some());
+        assert!(db.get("people", ALIAS).unwrap().is_some());
     }
     assert_eq!(secrets(&path).len(), SECRETS.len(), "{:?}", secrets(&path));
-    let purged = db.purge("people", "secret-alias").unwrap().unwrap();
+    let purged = db.purge("people", ALIAS).unwrap().unwrap();
     assert_eq!((purged.records, purged.links), (2, 3), "{purged:?}");
+    let named: Vec<u64> = purged.backups.iter().map(|backup| backup.number).collect();
+    assert_eq!(named, [2], "the first backup was made before there was anything to purge");
     assert_eq!(secrets(&path), Vec::<String>::new());
     assert_eq!(db.verify().unwrap(), vec![]);
     let view = db.as_of(then).unwrap();
-    for name in ["secret-of-the-key", "secret-alias", "other", &taken.to_string()] {
+    for name in [KEY, ALIAS, "other", &taken.to_string()] {
         assert_eq!(db.get("people", name).unwrap(), None);
         assert_eq!(view.get("people", name).unwrap(), None, "{name}");
         assert_eq!(db.history("people", name).unwrap(), vec![]);
     }
     assert_eq!(db.verify_as_of(before).unwrap(), vec![]);
     let log = format!("{:?}", db.log(0, 1_000).unwrap());
-    assert!(!log.contains("secret"), "{log}");
+    assert!(SECRETS.iter().all(|secret| !log.contains(secret)), "{log}");
     // The other record has all of its past, but for the links.
     assert_eq!(view.get("people", "robert").unwrap().unwrap().properties["a"], "stays");
     assert_eq!(view.neighbors("people/bob", Walk::default()).unwrap(), vec![]);
@@ -113,11 +123,11 @@ fn nothing_stays(engine: Engine) {
     assert_eq!(secrets(&path), Vec::<String>::new());
     assert_eq!(db.verify().unwrap(), vec![]);
     // Its name can be used again, and old links do not come back.
-    let key = Some("secret-of-the-key".to_owned());
+    let key = Some(KEY.to_owned());
     let born = db.put("people", Draft { key, ..json!({"a": 1}).into() }).unwrap();
     assert_eq!(born.birth, 3);
-    assert_eq!(db.neighbors("people/secret-of-the-key", Walk::default()).unwrap(), vec![]);
-    assert_eq!(db.history("people", "secret-of-the-key").unwrap().len(), 1);
+    assert_eq!(db.neighbors(&format!("people/{KEY}"), Walk::default()).unwrap(), vec![]);
+    assert_eq!(db.history("people", KEY).unwrap().len(), 1);
     assert_eq!(db.purge("people", "nobody").unwrap(), None);
     assert_eq!(db.purge("links", "x").unwrap_err().kind(), ErrorKind::Denied);
     assert_eq!(db.verify().unwrap(), vec![]);
@@ -154,10 +164,60 @@ fn a_purge_spares_what_came_later() {
     assert_eq!(stars, [4, 5]);
     // Once more, with nothing but a past.
     db.delete("resources", "a").unwrap();
-    assert_eq!(db.purge("resources", "a").unwrap().unwrap().log_changes, 2);
+    // With what the first purge left in the log: that it was born.
+    assert_eq!(db.purge("resources", "a").unwrap().unwrap().log_changes, 3);
     assert_eq!(db.history("resources", "a").unwrap(), vec![]);
     assert_eq!(db.verify().unwrap(), vec![]);
     for version in 1..=db.version() {
         assert_eq!(db.verify_as_of(version).unwrap(), vec![], "as of {version}");
     }
+}
+
+/// A database in `store`, which may be opened again and again.
+fn open_in(store: Arc<dyn Store>) -> kenning::Result<Database> {
+    let world: Arc<dyn World> = Arc::new(SystemWorld::new());
+    block_on(kenning::Database::open(store, world, Settings::default(), "default"))
+        .map(Database::from)
+}
+
+/// Everything that a store has, as text.
+fn contents(store: &Arc<dyn Store>) -> String {
+    let bytes = kenning_test::workload::everything(&**store);
+    let bytes: Vec<u8> =
+        bytes.into_iter().flat_map(|(key, value)| [key, value]).flatten().collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn a_purge_that_is_cut_off_anywhere_is_finished_after_opening() {
+    let mut cut_off = 0;
+    for fault in [Fault::Before, Fault::After] {
+        for nth in 1.. {
+            let faulty = Faulty::new(Arc::new(Memory::new()));
+            let db = open_in(Arc::clone(&faulty) as Arc<dyn Store>).unwrap();
+            fill(&db);
+            db.wait_swept().unwrap();
+            faulty.plan(nth, fault);
+            let purged = db.purge("people", ALIAS);
+            let is_done = purged.is_ok();
+            drop(db);
+            let store = faulty.inner();
+            let db = open_in(Arc::clone(&store)).unwrap();
+            db.wait_swept().unwrap();
+            if db.get("people", ALIAS).unwrap().is_none() {
+                cut_off += u64::from(!is_done);
+                let left = contents(&store);
+                let left: Vec<_> = SECRETS.iter().filter(|it| left.contains(**it)).collect();
+                assert_eq!(left, Vec::<&&str>::new(), "{fault:?}, commit {nth}");
+                assert_eq!(db.history("people", KEY).unwrap(), vec![]);
+            } else {
+                assert!(nth == 1 && fault == Fault::Before, "{fault:?}, commit {nth}");
+            }
+            assert_eq!(db.verify().unwrap(), vec![], "{fault:?}, commit {nth}");
+            if is_done {
+                break;
+            }
+        }
+    }
+    assert!(cut_off >= 8, "{cut_off} purges were cut off half way");
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow::{Break, Continue};
 
 use kenning::blocking::{Database, export_all, import_all, open, open_with};
 use kenning::ingest::WholeOptions;
-use kenning::{At, Options, Settings, json};
+use kenning::{At, Link, Options, Settings, json};
 
 fn exported(db: &Database, history: bool) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -104,4 +104,41 @@ fn a_database_that_has_something_is_left_alone() {
     let (told, copy) = import_all(&url, Options::default(), files.path(), go_on).unwrap();
     assert!(told.gone_on);
     assert_eq!(copy.unwrap().content_hash().unwrap(), content);
+}
+
+#[test]
+fn what_was_merged_purged_or_dropped_is_so_in_the_copy() {
+    let db = open("memory:").unwrap();
+    for name in ["Ada", "A. King", "Charles", "Mary"] {
+        db.put("entities", json!({"name": name})).unwrap();
+        db.update("entities", name, json!({"said": "something"})).unwrap();
+    }
+    db.link("A. King", "knows", "Charles", Link::default()).unwrap();
+    db.link("Mary", "knows", "Charles", Link::default()).unwrap();
+    for tenant in ["first", "second", "third"] {
+        db.create_tenant(tenant).unwrap();
+        db.tenant(tenant).unwrap().put("entities", json!({"name": tenant})).unwrap();
+    }
+    db.drop_tenant("first").unwrap();
+    db.drop_tenant("second").unwrap();
+    db.create_tenant("second").unwrap();
+    db.merge("Mary", "Charles").unwrap();
+    db.merge("Ada", "A. King").unwrap();
+    db.purge("entities", "Mary").unwrap().unwrap();
+    db.wait_swept().unwrap();
+    for history in [true, false] {
+        let copy = imported(&exported(&db, history), Options::default()).unwrap();
+        assert_eq!(copy.content_hash().unwrap(), db.content_hash().unwrap());
+        assert_eq!(copy.verify().unwrap(), vec![]);
+        assert_eq!(copy.tenants().unwrap(), ["default", "second", "third"]);
+        assert_eq!(copy.get("entities", "Mary").unwrap(), None);
+        // Once more the birth after those that were purged.
+        assert_eq!(copy.put("entities", json!({"name": "Mary"})).unwrap().birth, 2);
+        if history {
+            assert_eq!(copy.history("entities", "Ada").unwrap().len(), 5);
+            copy.unmerge("Ada", "A. King").unwrap();
+        }
+    }
+    let copy = imported(&exported(&db, true), Options::default()).unwrap();
+    assert_eq!(copy.history_hash().unwrap(), db.history_hash().unwrap());
 }

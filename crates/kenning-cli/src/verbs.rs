@@ -53,16 +53,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
 
 /// Does a verb that does not begin with an open database.
 fn without_database(arguments: &Arguments, output: &mut Output<'_>) -> Option<Result<Outcome>> {
-    match &arguments.verb {
-        Verb::Completions { shell } => Some(completions::completions(*shell, output)),
-        Verb::Backup(backup) if backup.list => Some(backup::list(backup, output)),
-        Verb::Restore(restore) => Some(backup::restore(url(arguments), restore, output)),
+    let url = url(arguments);
+    if let Verb::Import(args::Import { all: Some(folder), .. }) = &arguments.verb {
         // It makes the database that it fills.
-        Verb::Import(args::Import { all: Some(folder), .. }) => {
-            Some(whole::import(url(arguments), &arguments.globals, folder))
-        }
-        _ => None,
+        return Some(whole::import(url, &arguments.globals, folder));
     }
+    if let Verb::Restore(restore) = &arguments.verb {
+        return Some(backup::restore(url, restore, output));
+    }
+    if let Verb::Completions { shell } = arguments.verb {
+        return Some(completions::completions(shell, output));
+    }
+    let Verb::Backup(backup) = &arguments.verb else { return None };
+    backup.list.then(|| backup::list(backup, output))
 }
 
 /// Which database is meant.

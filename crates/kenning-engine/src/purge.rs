@@ -146,7 +146,8 @@ async fn finish(handle: &Handle, notes: &[Row]) -> Result<()> {
 }
 
 impl Transaction {
-    /// Deletes what is to be purged and leaves a note of each record. Nothing if there never was one.
+    /// Deletes what is to be purged and leaves a note of each record. Nothing if there never was
+    /// one.
     async fn purge(&mut self, table: &str, reference: &str) -> Result<Doomed> {
         self.reads_checked = true;
         let table = self.table_named(table).await?;

@@ -1,8 +1,8 @@
 //! What makes a journal longer.
 //!
 //! fjall goes on with another journal only when one is long enough, and a journal that is not
-//! followed by another keeps what is gone. Removing a key that nobody can have stored, because it is
-//! longer than a key may be, changes nothing and takes room.
+//! followed by another keeps what is gone. Removing a key that nobody can have stored, because it
+//! is longer than a key may be, changes nothing and takes room.
 
 use kenning_store::limits;
 

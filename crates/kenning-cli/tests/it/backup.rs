@@ -2,7 +2,6 @@
 //! read. What was there before has to be there still, and the next one has to go on.
 
 use std::io::Write;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::shell::{Mount, Shell, bytes_in, wait_for_bytes};

@@ -147,7 +147,7 @@ fn a_key_reads_back_as_it_was_written() -> Result<()> {
 #[test]
 fn a_cut_or_lengthened_key_is_noticed() {
     type Split = fn(&[u8]) -> bool;
-    let splits: [(Vec<u8>, Split); 11] = [
+    let splits: [(Vec<u8>, Split); 12] = [
         (keys::meta("head"), |key| keys::meta_split(key).is_err()),
         (keys::clock(258), |key| keys::clock_split(key).is_err()),
         (keys::backup("x", 1), |key| keys::backup_split(key).is_err()),

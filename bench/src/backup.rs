@@ -8,9 +8,9 @@
 //! Corpus: 1,000,000 people, two indexes. `--only backup`.
 
 use std::cell::Cell;
+use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use kenning::blocking::{self, Database};
 use kenning::{BackedUp, BackupOptions};
@@ -19,11 +19,9 @@ use crate::Result;
 use crate::measure::{Contender, Goal, KENNING, Measure, Outcome, Scope, cost, race, rate, timed};
 use crate::million::Million;
 use crate::peers::ours;
-use crate::people::{People, Person};
+use crate::people::Person;
+use crate::writers;
 
-const WRITERS: usize = 64;
-/// How often writers are alone, and beside a backup.
-const TURNS: usize = 3;
 /// Who writes without a backup beside it.
 const ALONE: &str = "without a backup";
 /// What a backup leaves of the rate of writers, at least.
@@ -97,94 +95,14 @@ fn backup_and_restore(scope: &Scope, million: &Million) -> Result<Outcome> {
     Ok(Outcome::new(figures, contents))
 }
 
-/// The rates of writers whom nobody disturbs, and beside backups, in turns.
+/// The rates of writers whom nobody disturbs, and beside backups.
 fn writing(scope: &Scope, million: &Million) -> Result<(f64, f64)> {
     let folder = scope.fresh()?;
     let at = folder.path().join("kenning");
     million.copy_kenning(&at)?;
     let database = ours::open_plain(&at)?;
-    let people = People::new(WRITERS);
-    let (commits, written) = (scope.size(100, 20_000) as u64, Written::default());
-    std::thread::scope(|threads| {
-        let (database, people, written) = (&database, &people, &written);
-        let write = |idx| {
-            threads.spawn(move || -> Result<()> {
-                let _last = Stop(written);
-                while !written.stop.load(Relaxed) {
-                    database.put(ours::TABLE, people.person(idx).draft())?;
-                    written.count.fetch_add(1, Relaxed);
-                }
-                Ok(())
-            })
-        };
-        let writers: Vec<_> = (0..WRITERS).map(write).collect();
-        let take_turns = || {
-            written.wait_for(commits)?;
-            let (mut alone, mut beside) = (Rate::default(), Rate::default());
-            for turn in 0..TURNS {
-                alone.add(written, || written.wait_for(commits))?;
-                let backups = folder.path().join(format!("backups-{turn}"));
-                beside.add(written, || backup(database, &backups).map(drop))?;
-                std::fs::remove_dir_all(backups)?;
-            }
-            Ok((alone.per_second(), beside.per_second()))
-        };
-        let rates = take_turns();
-        written.stop.store(true, Relaxed);
-        for writer in writers {
-            writer.join().map_err(|_| "a writer panicked")??;
-        }
-        rates
-    })
-}
-
-/// What was written in some time.
-#[derive(Default)]
-struct Rate {
-    count: u64,
-    seconds: f64,
-}
-
-impl Rate {
-    fn add(&mut self, written: &Written, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        let before = written.count.load(Relaxed);
-        let (seconds, ()) = timed(work)?;
-        self.seconds += seconds;
-        self.count += written.count.load(Relaxed) - before;
-        Ok(())
-    }
-
-    fn per_second(&self) -> f64 {
-        self.count as f64 / self.seconds
-    }
-}
-
-/// How much was written, and whether somebody wants it to end.
-#[derive(Default)]
-struct Written {
-    count: AtomicU64,
-    stop: AtomicBool,
-}
-
-impl Written {
-    /// Waits for so many more.
-    fn wait_for(&self, more: u64) -> Result<()> {
-        let until = self.count.load(Relaxed) + more;
-        while self.count.load(Relaxed) < until {
-            if self.stop.load(Relaxed) {
-                return Err("a writer failed".into());
-            }
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
-        Ok(())
-    }
-}
-
-/// Lets everybody stop when one does.
-struct Stop<'a>(&'a Written);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.stop.store(true, Relaxed);
-    }
+    let backups = folder.path().join("backups");
+    let back_up = || backup(&database, &backups).map(drop);
+    let rates = writers::turns(&database, scope, back_up, || Ok(fs::remove_dir_all(&backups)?))?;
+    Ok((rates.alone, rates.beside))
 }

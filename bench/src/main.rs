@@ -18,7 +18,8 @@ mod million; // one large database for several benches
 mod page; // bench/README.md
 mod peers; // the engines
 mod people; // the corpus
-mod report; // tables and result files
+mod report;
+mod writers; // threads that write while something else is done // tables and result files
 
 mod backup;
 mod bulk;
@@ -28,6 +29,7 @@ mod get_hot;
 mod get_warm;
 mod import;
 mod index;
+mod index_build;
 mod inserts;
 mod open;
 mod size;
@@ -52,13 +54,14 @@ struct Bench {
     run: fn(&Scope) -> Result<Vec<Measure>>,
 }
 
-const BENCHES: [Bench; 12] = [
+const BENCHES: [Bench; 13] = [
     Bench { name: "inserts", run: inserts::run },
     Bench { name: "commits", run: commits::run },
     Bench { name: "bulk", run: bulk::run },
     Bench { name: "get_hot", run: get_hot::run },
     Bench { name: "get_warm", run: get_warm::run },
     Bench { name: "index", run: index::run },
+    Bench { name: "index_build", run: index_build::run },
     Bench { name: "open", run: open::run },
     Bench { name: "size", run: size::run },
     Bench { name: "import", run: import::run },

@@ -47,6 +47,13 @@ impl Sqlite {
         Sqlite { path: folder.join("people.sqlite") }
     }
 
+    /// Copies the file, which nobody has open, into `folder`.
+    pub(crate) fn copy_to(&self, folder: &Path) -> Result<Self> {
+        let copy = Sqlite::at(folder);
+        std::fs::copy(&self.path, &copy.path)?;
+        Ok(copy)
+    }
+
     /// A connection whose commits survive a loss of power.
     pub(crate) fn connect(&self) -> Result<Connection> {
         let connection = Connection::open(&self.path)?;

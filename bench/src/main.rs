@@ -24,6 +24,7 @@ mod writers; // threads that write while something else is done // tables and re
 mod backup;
 mod bulk;
 mod commits;
+mod engines;
 mod export;
 mod get_hot;
 mod get_warm;
@@ -54,7 +55,7 @@ struct Bench {
     run: fn(&Scope) -> Result<Vec<Measure>>,
 }
 
-const BENCHES: [Bench; 13] = [
+const BENCHES: [Bench; 14] = [
     Bench { name: "inserts", run: inserts::run },
     Bench { name: "commits", run: commits::run },
     Bench { name: "bulk", run: bulk::run },
@@ -68,6 +69,7 @@ const BENCHES: [Bench; 13] = [
     Bench { name: "export", run: export::run },
     Bench { name: "backup", run: backup::run },
     Bench { name: "tenants", run: tenants::run },
+    Bench { name: "engines", run: engines::run },
 ];
 
 fn main() -> ExitCode {

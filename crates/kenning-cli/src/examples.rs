@@ -68,7 +68,7 @@ pub(crate) const LOOKUP: &str = example!("kenning --db demo.db lookup noor light
 pub(crate) const HISTORY: &str = example!("kenning --db demo.db history decisions keep-lens");
 
 pub(crate) const MERGE: &str = example!(
-    "kenning --db demo.db put people '{\"name\": \"jo\"}'
+    "kenning --db demo.db put people '{\"name\": \"jo\", \"full_name\": \"Jo Mei\"}'
   kenning --db demo.db merge people/mei people/jo
   kenning --db demo.db merge --undo people/mei people/jo"
 );

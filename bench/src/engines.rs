@@ -2,8 +2,8 @@
 //!
 //! What: the same database on RocksDB and on fjall, through everything above the store: records in
 //! large transactions, single durable commits of one thread and of 64, random records by their ids,
-//! an index asked for 100 records, all records in a row, opening, compacting, a checkpoint, closing,
-//! and bytes on disk. RocksDB is the default, so a ratio above 1 speaks for it.
+//! an index asked for 100 records, all records in a row, opening, compacting, a checkpoint,
+//! closing, and bytes on disk. RocksDB is the default, so a ratio above 1 speaks for it.
 //!
 //! Corpus: 500,000 people, two indexes. `--only engines`.
 

@@ -22,7 +22,7 @@ test_names := $(sort $(patsubst %/main.rs,%,$(foreach path,$(wildcard crates/*/t
     $(lastword $(subst /tests/, ,$(path))))) \
     $(patsubst %.rs,%,$(notdir $(wildcard crates/*/tests/*.rs))))
 tests := $(filter-out tidy torture,$(test_names))
-example_names := $(patsubst %.rs,%,$(notdir $(wildcard crates/*/examples/*.rs)))
+example_names := $(patsubst %.rs,%,$(notdir $(wildcard examples/*.rs)))
 
 help: ## list the commands
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -64,7 +64,7 @@ doc: setup ## stage: the API documentation builds without a warning
 	@RUSTDOCFLAGS="-D warnings" $(stage) doc cargo doc --no-deps --lib
 
 examples: setup ## stage: every example runs to its end
-	@[[ -n "$(example_names)" ]] || { echo "no example in crates/*/examples" >&2; exit 1; }
+	@[[ -n "$(example_names)" ]] || { echo "no example in examples/" >&2; exit 1; }
 	@for name in $(example_names); do \
 	    $(stage) "example $$name" cargo run --quiet --example "$$name"; done
 

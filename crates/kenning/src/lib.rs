@@ -55,3 +55,9 @@ pub use restore::restore;
 pub use serde_json::json;
 pub use whole::import_all;
 pub use world::SystemWorld;
+
+// What the guide shows of the library is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/install.md")]
+#[doc = include_str!("../../../docs/guide/first-hour.md")]
+struct Guide;

@@ -1,5 +1,6 @@
-//! What `help` and `demo` show runs as it stands.
+//! What `help` and `demo` show runs as it stands, and so do the scripts in `examples/`.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use crate::shell::Shell;
@@ -70,6 +71,23 @@ fn every_command_of_the_demo_runs_as_it_stands() {
         let output = shell.run(command);
         assert_eq!(output.status.code(), Some(code), "{command}");
     }
+}
+
+#[test]
+fn every_script_of_the_examples_runs_and_leaves_nothing_behind() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut n_scripts = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "sh") {
+            let shell = Shell::new();
+            let said = shell.done(&format!("TMPDIR=$PWD sh '{}'", path.display()));
+            assert!(said.ends_with("nothing is wrong\n"), "{}: {said}", path.display());
+            assert_eq!(std::fs::read_dir(shell.here()).unwrap().count(), 0);
+            n_scripts += 1;
+        }
+    }
+    assert_eq!(n_scripts, 2);
 }
 
 #[test]

@@ -5,9 +5,10 @@
 mod backup; // backups and restores that end early
 mod bulk; // imports and exports that end early
 mod completions; // what a shell is told about the words
-mod examples; // what `help` and `demo` show runs as it stands
+mod examples; // what `help`, `demo` and the scripts show runs as it stands
 mod faults; // disks that refuse, readers that leave, a second process
 mod follow; // a log that is followed
+mod guide; // what the guide shows
 mod normal; // what differs from run to run
 mod scripts; // transcripts
 mod shell; // the program in a folder of its own

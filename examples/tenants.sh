@@ -17,7 +17,7 @@ for tenant in heron otter; do
         | kenning --tenant "$tenant" import entities - --as jsonl
 done
 
-# One backup has all tenants, at one version. Others could go on writing meanwhile.
+# One backup has all tenants, at one version.
 kenning backup backups > /dev/null
 
 # Life goes on in one of them, and in the other somebody deletes too much.

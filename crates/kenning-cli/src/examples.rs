@@ -98,7 +98,7 @@ pub(crate) const BACKUP: &str = example!(
   kenning --db demo.db backup backups --keep 7
   kenning backup backups --list
 
-Others go on writing. It ends with 130 if it was interrupted; earlier backups stay as they are."
+It ends with 130 if it was interrupted; earlier backups stay as they are."
 );
 pub(crate) const RESTORE: &str = example!(
     "kenning --db demo.db backup backups && kenning --db new.db restore backups

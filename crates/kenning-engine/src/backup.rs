@@ -126,10 +126,11 @@ impl Database {
         let watch = &mut paced(self.handle.shared(), watch);
         let label = format!("version {version} instant {}", format_instant(instant));
         let added = backups.add(scratch.path(), own.engine(), &label, watch)?;
+        // One that was broken off leaves contents behind, and so stays noted.
         if added.is_some() {
             backups.keep(options.keep.map_or(usize::MAX, NonZeroUsize::get))?;
+            self.remember(&place, backups.backups()).await?;
         }
-        self.remember(&place, backups.backups()).await?;
         added.map(|added| BackedUp::of(&added, folder)).transpose()
     }
 

@@ -140,8 +140,11 @@ impl View {
 /// Builds until the database is closed.
 pub(crate) fn run(shared: &Arc<Shared>) {
     while shared.build.wait() {
-        // As with the sweeper: an error worth telling closes the database; the note is still there.
-        let _ = block_on(build(shared));
+        // As with the sweeper: whoever waits is told, and the note is still there.
+        if let Err(error) = block_on(build(shared)) {
+            shared.build.fail(error);
+            shared.nudge();
+        }
     }
 }
 

@@ -396,6 +396,9 @@ impl Database {
             if view.source.page(&works.forward().rows(1)).await?.rows.is_empty() {
                 return Ok(());
             }
+            if let Some(error) = shared.build.failure() {
+                return Err(error);
+            }
             waiting.moved(seen).await;
         }
     }

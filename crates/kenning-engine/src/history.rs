@@ -25,7 +25,7 @@ impl View {
         let id = self.id_for_life(&table, reference).await?;
         let mut states = self.history_of_id(&table, id).await?;
         let aliases = states.iter().flat_map(|state| &state.record.aliases);
-        let taken = self.taken_in(&table, aliases).await?;
+        let taken = self.taken_in(&table, id, aliases).await?;
         let is_alone = taken.is_empty();
         for (id, version) in taken {
             let others = self.history_of_id(&table, id).await?;
@@ -34,6 +34,9 @@ impl View {
         if !is_alone {
             states.sort_by_key(|state| state.record.version);
         }
+        // What is before the horizon may be there in part.
+        let horizon = self.handle.shared().head()?.history_from;
+        states.retain(|state| state.until.is_none_or(|until| until > horizon));
         Ok(states)
     }
 

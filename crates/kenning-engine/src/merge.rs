@@ -27,6 +27,9 @@ use crate::transaction::Transaction;
 use crate::view::{At, View};
 use crate::walk::Walk;
 
+/// Merges that are followed from a record to the one that has it in the end.
+const MERGES_MAX: usize = 1_000;
+
 /// What a merge, or its undoing, did.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Merged {
@@ -110,6 +113,11 @@ impl Transaction {
             let message = format!("'{keep}' and '{other}' are one record already");
             return Err(Error::invalid("MERGE_SELF", message));
         }
+        if [&kept, &taken].iter().any(|record| record.version == PENDING) {
+            let message = "both records must be stored before the transaction that merges them, or \
+                           the merge could not be taken back";
+            return Err(Error::invalid("MERGE_PENDING", message));
+        }
         self.check_unique(&table, &kept, &taken).await?;
         let mut draft = Draft {
             id: Some(kept.id),
@@ -153,10 +161,11 @@ impl Transaction {
             let message = format!("table '{}' has another record '{other}' by now", table.name);
             return Err(Error::invalid("KEY_EXISTS", message));
         }
+        let others = self.names_of_others(&table, &kept, taken.id).await?;
         let mut draft = Draft {
             id: Some(kept.id),
             key: kept.key.clone(),
-            aliases: Some(without_aliases(&kept, &was, &merged)),
+            aliases: Some(without_aliases(&kept, &was, &merged, &others)),
             valid_from: kept.valid_from,
             valid_until: kept.valid_until,
             properties: kept.properties.clone(),
@@ -288,9 +297,7 @@ impl Transaction {
                 // It had such a link before: what the merge added to it goes.
                 (Some(own), Some(now)) => {
                     let merged = after.living_link(&turned).await?;
-                    if merged
-                        .is_some_and(|merged| merged.record.properties == now.record.properties)
-                    {
+                    if merged.is_some_and(|merged| says_the_same(&merged.record, &now.record)) {
                         self.put_link(&turned, said_of(&own.record)).await?;
                     }
                     self.put_link(&link.arc, said_of(&link.record)).await?;
@@ -361,18 +368,21 @@ impl View {
             _ => other,
         };
         let normal = normalize(name)?;
-        let mut found = Vec::new();
+        let (mut found, mut unknown) = (Vec::new(), None);
         for merge in self.merges_into(table, kept).await? {
             if merge.version == PENDING {
                 let message = "a merge can be taken back once its transaction has landed";
                 return Err(Error::invalid("MERGE_PENDING", message));
             }
-            let before = self.as_of(At::Version(merge.version.saturating_sub(1))).await?;
-            let Some(taken) = before.record(table, merge.taken).await? else { continue };
-            let names = taken.key.iter().chain(&taken.aliases);
-            let is_named = |known: &String| normalize(known).is_ok_and(|known| known == normal);
-            if as_id(name) == Some(merge.taken) || { names }.any(is_named) {
-                found.push(merge);
+            if as_id(name) == Some(merge.taken) {
+                return Ok(merge);
+            }
+            match self.taken_as_it_was(table, &merge).await {
+                Ok(Some(taken)) if is_named(&taken, &normal) => found.push(merge),
+                Ok(_) => {}
+                // It may have been that one; another one may be known still.
+                Err(error) if error.code() == "HISTORY_NOT_KEPT" => unknown = Some(error),
+                Err(error) => return Err(error),
             }
         }
         if found.len() > 1 {
@@ -380,11 +390,34 @@ impl View {
             let message = format!("'{other}' may mean {}; say which", ids.join(", "));
             return Err(Error::invalid("AMBIGUOUS", message));
         }
+        if let (true, Some(error)) = (found.is_empty(), unknown) {
+            return Err(error);
+        }
         found.pop().ok_or_else(|| {
             let name = kept.key.clone().unwrap_or_else(|| kept.id.to_string());
             let message = format!("'{other}' is not merged into '{name}'");
             Error::invalid("NOT_MERGED", message)
         })
+    }
+
+    /// The record that a merge took in, before it did.
+    async fn taken_as_it_was(&self, table: &Table, merge: &Merge) -> Result<Option<Record>> {
+        let before = self.as_of(At::Version(merge.version.saturating_sub(1))).await?;
+        before.record(table, merge.taken).await
+    }
+
+    /// The normal names of the records that `kept` took in, but for one of them.
+    async fn names_of_others(&self, table: &Table, kept: &Record, but: Id) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for merge in self.merges_into(table, kept).await? {
+            if merge.taken != but
+                && let Ok(Some(taken)) = self.taken_as_it_was(table, &merge).await
+            {
+                let of_it = taken.key.iter().chain(&taken.aliases).map(|name| normalize(name));
+                names.extend(of_it.collect::<Result<Vec<_>>>()?);
+            }
+        }
+        Ok(names)
     }
 
     /// The merges by which `kept` took others in: their ids are among its aliases.
@@ -404,21 +437,37 @@ impl View {
         Ok(merge.filter(|merge| merge.table == table.name))
     }
 
-    /// Every record that `names`, aliases of a record, say was taken in, and in which version.
+    /// Every record that `kept` took in, itself or with one that it took in, and in which version.
+    /// `names` are the aliases that it has or had: an id among them need not mean that.
     pub(crate) async fn taken_in<'a>(
         &self,
         table: &Table,
+        kept: Id,
         names: impl Iterator<Item = &'a String>,
     ) -> Result<Vec<(Id, Version)>> {
         let mut taken: Vec<(Id, Version)> = Vec::new();
         for id in names.filter_map(|name| as_id(name)) {
             if taken.iter().all(|(known, _)| *known != id)
                 && let Some(merge) = self.merge_that_took(table, id).await?
+                && self.ends_in(table, &merge, kept).await?
             {
                 taken.push((id, merge.version));
             }
         }
         Ok(taken)
+    }
+
+    /// Whether what a merge kept is `kept`, or was taken in by it in the end.
+    async fn ends_in(&self, table: &Table, merge: &Merge, kept: Id) -> Result<bool> {
+        let mut end = merge.kept;
+        for _ in 0..MERGES_MAX {
+            if end == kept {
+                return Ok(true);
+            }
+            let Some(next) = self.merge_that_took(table, end).await? else { return Ok(false) };
+            end = next.kept;
+        }
+        Ok(false)
     }
 }
 
@@ -440,6 +489,11 @@ fn turned(arc: &Arc, from: End, to: End) -> Arc {
 
 fn is_between(arc: &Arc, a: End, b: End) -> bool {
     (arc.source, arc.target) == (a, b) || (arc.source, arc.target) == (b, a)
+}
+
+fn says_the_same(a: &Record, b: &Record) -> bool {
+    let said = |record: &Record| (record.valid_from, record.valid_until);
+    a.properties == b.properties && said(a) == said(b)
 }
 
 /// What the record of a link says about it.
@@ -468,10 +522,26 @@ fn aliases_of_both(kept: &Record, taken: &Record) -> Result<Vec<String>> {
     Ok(aliases)
 }
 
-/// The aliases that `now` has, without those that came with the merge from `before` to `after`.
-fn without_aliases(now: &Record, before: &Record, after: &Record) -> Vec<String> {
-    let came = |alias: &&String| after.aliases.contains(alias) && !before.aliases.contains(alias);
+/// The aliases that `now` has, without those that came with the merge from `before` to `after` and
+/// that none of the `others` had.
+fn without_aliases(
+    now: &Record,
+    before: &Record,
+    after: &Record,
+    others: &[String],
+) -> Vec<String> {
+    let came = |alias: &&String| {
+        after.aliases.contains(alias)
+            && !before.aliases.contains(alias)
+            && normalize(alias).is_ok_and(|normal| !others.contains(&normal))
+    };
     now.aliases.iter().filter(|alias| !came(alias)).cloned().collect()
+}
+
+/// Whether `normal` is one of the record's names.
+fn is_named(record: &Record, normal: &str) -> bool {
+    let mut names = record.key.iter().chain(&record.aliases);
+    names.any(|name| normalize(name).is_ok_and(|name| name == normal))
 }
 
 /// Adds what `target` lacks.

@@ -9,8 +9,10 @@
 //! again must not find its way to the old one.
 //!
 //! What came before the purge is told apart from a later record of the same name by its births, and
-//! where an entry has none by the version of the purge. Views that were made before keep their
-//! snapshot, and what it shows stays on the disk as long as they do. Copies are out of reach.
+//! where an entry has none by the version that it is from. Views that were made before keep their
+//! snapshot, and what it shows stays on the disk as long as they do; with fjall until the next
+//! erasing. Out of reach are copies, the past of a table of the same name that was dropped, and a
+//! record that once had taken this one in: of the last, and of backups, the answer tells.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,7 +26,9 @@ use crate::backup::KnownBackup;
 use crate::build::Work;
 use crate::cache::cache_key;
 use crate::database::{Database, Handle};
+use crate::history::Past;
 use crate::log::{Beside, write_beside};
+use crate::reference::as_id;
 use crate::shared::{Shared, Waiting};
 use crate::table::{Table, number};
 use crate::tenant::{MERGES, Tenant};
@@ -35,7 +39,7 @@ use crate::view::View;
 const STEP_BYTES: usize = 8 << 20;
 /// Writes of one step.
 const STEP_ROWS: usize = 1_000;
-/// Links that one reading of the log looks for.
+/// Entries of links that are removed at a time.
 const LINKS_MAX: usize = 10_000;
 
 /// What was purged.
@@ -49,6 +53,8 @@ pub struct Purged {
     pub log_changes: u64,
     /// Links.
     pub links: u64,
+    /// Records of the same table that had taken it in for a while: their past may have what it said.
+    pub taken_in_by: Vec<Id>,
     /// Backups that the database remembers and that may still have what was purged.
     pub backups: Vec<KnownBackup>,
 }
@@ -57,6 +63,7 @@ pub struct Purged {
 #[derive(Default)]
 struct Doomed {
     ends: Vec<End>,
+    taken_in_by: Vec<Id>,
     /// The first version that had any of it, as far as the history tells.
     since: Version,
 }
@@ -89,24 +96,25 @@ impl Database {
     pub async fn purge(&self, table: &str, reference: &str) -> Result<Option<Purged>> {
         let trimming = Trimming::begin(self.handle.shared())?;
         let mark = async |transaction: &mut Transaction| transaction.purge(table, reference).await;
-        let Doomed { ends, since } = self.transact(mark).await?;
+        let Doomed { ends, taken_in_by, mut since } = self.transact(mark).await?;
         if ends.is_empty() {
             return Ok(None);
         }
-        let mut backups = self.backups().await?;
-        backups.retain(|backup| backup.version.is_none_or(|version| version >= since));
         let records = ends.len() as u64;
-        let mut purged = Purged { records, backups, ..Purged::default() };
+        let mut purged = Purged { records, taken_in_by, ..Purged::default() };
         let mut notes = Vec::new();
         for end in ends {
             let key = keys::purge(self.tenant.number, end.table, &end.id);
             if let Some(value) = self.view()?.source.get(&key).await? {
                 let note = Row { key: key.into(), value };
-                erase(&self.handle, &self.tenant, &note, &mut purged).await?;
+                since = since.min(erase(&self.handle, &self.tenant, &note, &mut purged).await?);
                 notes.push(note);
             }
         }
         finish(&self.handle, &notes).await?;
+        // Not before: one that was made meanwhile may have it, too.
+        purged.backups = self.backups().await?;
+        purged.backups.retain(|backup| backup.version.is_none_or(|version| version >= since));
         drop(trimming);
         Ok(Some(purged))
     }
@@ -127,7 +135,7 @@ pub(crate) async fn resume(handle: &Handle) -> Result<()> {
         let (tenant, ..) = keys::purge_split(&note.key)?;
         if let Some(tenant) = crate::sweep::living(handle, &tenants, tenant).await? {
             let erased = erase(handle, &tenant, note, &mut Purged::default()).await;
-            crate::sweep::unless_dropped(erased)?;
+            crate::sweep::unless_dropped(erased.map(|_| ()))?;
         }
     }
     finish(handle, &notes).await?;
@@ -161,21 +169,35 @@ impl Transaction {
         let head = self.handle.shared().head()?;
         let mut since = states.iter().map(|state| state.record.version).min().unwrap_or(0);
         let aliases = states.iter().flat_map(|state| &state.record.aliases);
-        let taken = self.taken_in(&table, aliases).await?;
+        let taken = self.taken_in(&table, id, aliases).await?;
         let was_half_done = std::mem::replace(&mut self.half_done, true);
         let mut ends = Vec::new();
         self.delete_for_purge(&table, end, &mut ends).await?;
         let merges = self.table_named(MERGES).await?;
-        for (id, _) in taken {
+        let mut keepers = self.keepers_of(&merges, &table, id).await?;
+        for (id, version) in taken {
             let states = self.history_of_id(&table, id).await?;
             since = states.iter().map(|state| state.record.version).fold(since, Version::min);
-            self.delete_for_purge(&table, End { table: table.number, id }, &mut ends).await?;
+            keepers.extend(self.keepers_of(&merges, &table, id).await?);
+            let end = End { table: table.number, id };
+            // A record that was made under its key since is another one.
+            if states.iter().any(|state| state.record.version >= version) {
+                let before = states.iter().filter(|state| state.record.version < version);
+                let births = before.map(|state| state.record.birth).max().unwrap_or(0);
+                self.note_purge(end, births, version, &mut ends);
+            } else {
+                self.delete_for_purge(&table, end, &mut ends).await?;
+            }
             let merge = crate::merge::merge_id(self, &table, id)?;
             self.remove(&merges, merge).await?;
         }
         self.half_done = was_half_done;
+        keepers.retain(|id| ends.iter().all(|end| end.id != *id));
+        keepers.sort_unstable();
+        keepers.dedup();
         // What was pruned tells nothing: then any backup may have it.
-        Ok(Doomed { ends, since: if head.history_from > 0 { 0 } else { since } })
+        let since = if head.history_from > 0 { 0 } else { since };
+        Ok(Doomed { ends, taken_in_by: keepers, since })
     }
 
     async fn delete_for_purge(
@@ -188,11 +210,25 @@ impl Transaction {
         let births = self.births(end).await?;
         // What the log told of its births goes away with its values.
         self.log_births(table, end.id, births)?;
-        let note = keys::purge(self.tenant.number, end.table, &end.id);
-        // Its version, which it gets as every entry does, says what came before.
-        self.staging.put(&note, &births.to_le_bytes(), None);
-        ends.push(end);
+        self.note_purge(end, births, 0, ends);
         Ok(())
+    }
+
+    /// Notes that so many births, and what is from before version `until`, are to be purged; with 0
+    /// that is the version of the note itself, which it gets as every entry does.
+    fn note_purge(&mut self, end: End, births: u32, until: Version, ends: &mut Vec<End>) {
+        let note = keys::purge(self.tenant.number, end.table, &end.id);
+        let said = [&births.to_le_bytes()[..], &until.to_le_bytes()].concat();
+        self.staging.put(&note, &said, None);
+        ends.push(end);
+    }
+
+    /// The records that took this one in at some time.
+    async fn keepers_of(&self, merges: &Table, table: &Table, id: Id) -> Result<Vec<Id>> {
+        let merge = crate::merge::merge_id(self, table, id)?;
+        let states = self.history_of_id(merges, merge).await?;
+        let kept = |state: &Past| state.record.properties["kept"].as_str().and_then(as_id);
+        Ok(states.iter().filter_map(kept).collect())
     }
 }
 
@@ -201,7 +237,7 @@ struct Subject {
     end: End,
     /// The births that are over.
     births: u32,
-    /// The version in which it was deleted.
+    /// What is from before this version is its.
     until: Version,
 }
 
@@ -210,29 +246,27 @@ struct Erasing<'a> {
     subject: Subject,
     view: View,
     batch: Batch,
+    /// The first version of a link of it.
+    since: Version,
     purged: &'a mut Purged,
 }
 
-/// Removes the values of a deleted record from the past.
+/// Removes the values of a deleted record from the past. The first version of a link of it.
 async fn erase(
     handle: &Handle,
     tenant: &Arc<Tenant>,
     note: &Row,
     purged: &mut Purged,
-) -> Result<()> {
-    let (_, table, id) = keys::purge_split(&note.key)?;
-    let (until, births) = entry::check(&note.value)?;
-    let damaged = |_| Error::corrupt("NOTE_DAMAGED", "a note about a purge is damaged");
-    let births = u32::from_le_bytes(births.try_into().map_err(damaged)?);
-    let subject = Subject { end: End { table, id }, births, until };
+) -> Result<Version> {
+    let subject = Subject::read(note)?;
     crate::sweep::clear_links(handle, tenant, subject.end).await?;
-    wait_cleared(handle, tenant, table).await?;
-    let view = View::now(handle, tenant)?;
-    let mut erasing = Erasing { subject, view, batch: Batch::new(), purged };
+    wait_cleared(handle, tenant, subject.end.table).await?;
+    let (view, batch) = (View::now(handle, tenant)?, Batch::new());
+    let mut erasing = Erasing { subject, view, batch, since: Version::MAX, purged };
+    erasing.log().await?;
     loop {
         let links = erasing.links().await?;
         let ids: HashSet<Id> = links.iter().map(|(_, link)| link.link).collect();
-        erasing.log(&ids).await?;
         erasing.link_records(&ids).await?;
         erasing.link_entries(&links).await?;
         erasing.purged.links += ids.len() as u64;
@@ -244,7 +278,20 @@ async fn erase(
     erasing.record().await?;
     erasing.names().await?;
     erasing.fields().await?;
-    erasing.commit().await
+    erasing.commit().await?;
+    Ok(erasing.since)
+}
+
+impl Subject {
+    fn read(note: &Row) -> Result<Self> {
+        let damaged = || Error::corrupt("NOTE_DAMAGED", "a note about a purge is damaged");
+        let (_, table, id) = keys::purge_split(&note.key)?;
+        let (version, said) = entry::check(&note.value)?;
+        let (births, until) = said.split_first_chunk().ok_or_else(damaged)?;
+        let until = Version::from_le_bytes(until.try_into().map_err(|_| damaged())?);
+        let until = if until == 0 { version } else { until };
+        Ok(Subject { end: End { table, id }, births: u32::from_le_bytes(*births), until })
+    }
 }
 
 /// Waits until no index of the table is being cleared away: what is cleared goes into the history.
@@ -261,13 +308,16 @@ async fn wait_cleared(handle: &Handle, tenant: &Arc<Tenant>, table: u32) -> Resu
         if !is_clearing {
             return Ok(());
         }
+        if let Some(error) = handle.shared().build.failure() {
+            return Err(error);
+        }
         waiting.moved(seen).await;
     }
 }
 
 impl Erasing<'_> {
     /// Some entries of links in the history that belong to the subject, with their keys there.
-    async fn links(&self) -> Result<Vec<(Row, LinkEntry)>> {
+    async fn links(&mut self) -> Result<Vec<(Row, LinkEntry)>> {
         let tenant = self.view.tenant.number;
         let mut links = Vec::new();
         for side in [keys::OUT, keys::IN] {
@@ -282,6 +332,7 @@ impl Erasing<'_> {
                     let (version, payload) = entry::check(&row.value)?;
                     let link = LinkEntry::read(tenant, key, version, payload)?;
                     if link.near_birth <= self.subject.births {
+                        self.since = self.since.min(version);
                         links.push((row, link));
                     }
                 }
@@ -291,8 +342,8 @@ impl Erasing<'_> {
         Ok(links)
     }
 
-    /// Rewrites the transactions that put the subject, or one of `links`.
-    async fn log(&mut self, links: &HashSet<Id>) -> Result<()> {
+    /// Rewrites the transactions that put the subject, or a link of it.
+    async fn log(&mut self) -> Result<()> {
         let tenant = self.view.tenant.number;
         let mut next = Some(crate::log::whole(tenant).forward());
         while let Some(scan) = next {
@@ -304,7 +355,7 @@ impl Erasing<'_> {
                 let mut erased = 0;
                 for change in entry.changes() {
                     let change = change?;
-                    let is_erased = self.is_erased(&change, version, links)?;
+                    let is_erased = self.is_erased(&change, version)?;
                     erased += u64::from(is_erased);
                     body.push(change.table, change.id, change.after.filter(|_| !is_erased));
                 }
@@ -320,17 +371,12 @@ impl Erasing<'_> {
     }
 
     /// Whether a change of the log put a value that is to be removed.
-    fn is_erased(
-        &self,
-        change: &LogChange<'_>,
-        version: Version,
-        links: &HashSet<Id>,
-    ) -> Result<bool> {
+    fn is_erased(&self, change: &LogChange<'_>, version: Version) -> Result<bool> {
         let Some(payload) = change.after else { return Ok(false) };
         if change.table == self.subject.end.table && change.id == self.subject.end.id {
             return Ok(version < self.subject.until);
         }
-        if change.table == number::LINKS && links.contains(&change.id) {
+        if change.table == number::LINKS {
             return self.is_of_subject(RecordRef::new(payload)?);
         }
         Ok(false)
@@ -374,11 +420,10 @@ impl Erasing<'_> {
     }
 
     async fn record(&mut self) -> Result<()> {
-        let Subject { end, until, .. } = self.subject;
+        let end = self.subject.end;
         let key = keys::record(self.view.tenant.number, end.table, &end.id);
         self.past_of(keys::history_of(&key), |_, _| Ok(true)).await?;
         self.view.handle.shared().cache.forget(&cache_key(&key));
-        assert!(until > 0, "a purge has a version");
         Ok(())
     }
 
@@ -417,8 +462,9 @@ impl Erasing<'_> {
         while let Some(scan) = next {
             let page = self.view.source.page(&scan).await?;
             for row in &page.rows {
-                let (key, until) = keys::history_split(&row.key)?;
-                if until <= self.subject.until && is_of(key, entry::split(&row.value)?.1)? {
+                let (key, _) = keys::history_split(&row.key)?;
+                let (from, payload) = entry::split(&row.value)?;
+                if from < self.subject.until && is_of(key, payload)? {
                     self.remove(&row.key).await?;
                 }
             }

@@ -56,11 +56,9 @@ impl Default for Settings {
 pub(crate) fn options(settings: &Settings) -> Options {
     let cache = Cache::new_hyper_clock_cache(settings.cache_bytes, 0);
     let jobs = settings.background_jobs.clamp(1, 64);
-    let mut options = Options::default();
     // The binding has no other way to set the second.
-    if let Ok(set) = options.get_options_from_string(LIST_OF_FILES) {
-        options = set;
-    }
+    let set = Options::default().get_options_from_string(LIST_OF_FILES);
+    let mut options = set.expect("this version of RocksDB has both");
     set_tables(&mut options, &cache);
     options.set_db_write_buffer_size(settings.write_buffer_bytes);
     options.set_write_buffer_size(settings.write_buffer_bytes);

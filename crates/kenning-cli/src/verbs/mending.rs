@@ -39,9 +39,13 @@ pub(super) fn purge(
         ("links", purged.links.into()),
         ("history", purged.history_rows.into()),
         ("log", purged.log_changes.into()),
+        ("taken_in_by", purged.taken_in_by.iter().map(|id| id.to_string()).collect()),
         ("backups", purged.backups.iter().map(KnownBackup::to_json).collect()),
     ];
-    output.one(&row, &["records", "links", "history", "log", "backups"])?;
+    output.one(&row, &["records", "links", "history", "log", "taken_in_by", "backups"])?;
+    if !purged.taken_in_by.is_empty() {
+        say("these records had taken it in: their past may have what it said");
+    }
     if !purged.backups.is_empty() {
         say("these backups may still have what was purged: remove them, or keep them in mind");
     }

@@ -277,7 +277,7 @@ fn a_history_that_does_not_fit_is_refused_with_its_place() {
         (
             log,
             &in_text("\"tenant\":\"default\"", "\"tenant\":\"x\""),
-            "TENANT_NOT_FOUND: log.jsonl line 3",
+            "TENANT_NOT_FOUND: log.jsonl line 4",
         ),
         (log, &in_text("\"properties\":{\"n\":5", "\"properties\":{\"n\":6"), "CONTENT_DIFFERS"),
         (log, &in_text("\"next_index\":", "\"next\":"), "REPLAY_DIFFERS: log.jsonl line "),

@@ -231,10 +231,9 @@ fn what_is_broken_off_is_no_backup() {
         let stop = &mut |_: kenning::Copying| ControlFlow::Break(());
         let done = db.backup(&place.at("backups"), BackupOptions::default(), stop).unwrap();
         assert_eq!(done, None);
-        assert_eq!(
-            (known(&db), kenning::list_backups(&place.at("backups")).unwrap()),
-            (vec![], vec![])
-        );
+        // It is remembered: some of its contents may be there.
+        assert_eq!(known(&db), [(1, None)]);
+        assert_eq!(kenning::list_backups(&place.at("backups")).unwrap(), vec![]);
         let names = std::fs::read_dir(place.at("db")).unwrap();
         assert_eq!(names.count(), 4, "no copy stays");
         place.backup(&db);

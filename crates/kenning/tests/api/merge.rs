@@ -204,3 +204,44 @@ fn inside_a_transaction_it_is_seen_at_once_and_can_be_dropped() {
     two.commit().unwrap();
     assert_eq!(one.commit().unwrap_err().kind(), ErrorKind::Conflict);
 }
+
+#[test]
+fn a_merge_of_what_the_same_transaction_changed_is_refused() {
+    let db = ada_twice();
+    let mut transaction = db.begin().unwrap();
+    transaction.update("people", "A. King", json!({"city": "Oslo"})).unwrap();
+    assert_eq!(transaction.merge("Ada", "A. King").unwrap_err().code(), "MERGE_PENDING");
+    transaction.commit().unwrap();
+    db.merge("Ada", "A. King").unwrap();
+    db.unmerge("Ada", "A. King").unwrap();
+    let king = db.get("people", "A. King").unwrap().unwrap();
+    assert_eq!(king.properties["city"], "Oslo");
+}
+
+#[test]
+fn a_name_that_two_brought_stays_when_one_is_gone() {
+    let db = people();
+    for (name, alias) in [("a", "x"), ("b", "bob"), ("c", "bob")] {
+        put(&db, json!({ "name": name }), &[alias]);
+    }
+    db.merge("a", "b").unwrap();
+    db.merge("a", "c").unwrap();
+    db.unmerge("a", "b").unwrap();
+    let a = db.get("people", "a").unwrap().unwrap();
+    assert!(a.aliases.contains(&"bob".to_owned()), "{a:?}");
+    assert!(!a.aliases.contains(&"b".to_owned()), "{a:?}");
+    assert_eq!(db.verify().unwrap(), vec![]);
+}
+
+#[test]
+fn an_older_merge_beyond_the_horizon_does_not_keep_a_newer_one() {
+    let db = people();
+    for name in ["a", "b", "c"] {
+        put(&db, json!({ "name": name }), &[]);
+    }
+    db.merge("a", "b").unwrap();
+    db.prune(At::Version(db.version()), false).unwrap();
+    db.merge("a", "c").unwrap();
+    db.unmerge("a", "c").unwrap();
+    assert_eq!(db.unmerge("a", "b").unwrap_err().code(), "HISTORY_NOT_KEPT");
+}

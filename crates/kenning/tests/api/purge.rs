@@ -221,3 +221,58 @@ fn a_purge_that_is_cut_off_anywhere_is_finished_after_opening() {
     }
     assert!(cut_off >= 8, "{cut_off} purges were cut off half way");
 }
+
+fn named(db: &Database, key: &str, said: &str) {
+    let draft = Draft { key: Some(key.into()), ..json!({ "said": said }).into() };
+    db.put("resources", draft).unwrap();
+}
+
+#[test]
+fn a_purge_spares_whom_it_does_not_mean() {
+    let db = kenning::blocking::open("memory:").unwrap();
+    for key in ["a", "b", "c", "d"] {
+        named(&db, key, key);
+    }
+    db.merge("a", "b").unwrap();
+    named(&db, "b", "another b, under the same id");
+    db.merge("a", "c").unwrap();
+    db.unmerge("a", "c").unwrap();
+    db.merge("d", "c").unwrap();
+    let purged = db.purge("resources", "a").unwrap().unwrap();
+    assert_eq!(purged.records, 2, "a, and b as it was");
+    let b = db.get("resources", "b").unwrap().unwrap();
+    assert_eq!((&b.properties["said"], b.birth), (&json!("another b, under the same id"), 2));
+    assert_eq!(db.history("resources", "b").unwrap().len(), 1);
+    assert_eq!(db.history("resources", "d").unwrap().len(), 4, "c is in it, twice born");
+    db.unmerge("d", "c").unwrap();
+    assert_eq!(db.get("resources", "c").unwrap().unwrap().properties["said"], "c");
+    // Whoever had taken it in has what it said in its past, and is told of.
+    let d = db.get("resources", "d").unwrap().unwrap();
+    let purged = db.purge("resources", "c").unwrap().unwrap();
+    assert!(purged.taken_in_by.contains(&d.id), "{purged:?}");
+    assert_eq!(db.verify().unwrap(), vec![]);
+}
+
+#[test]
+fn what_is_told_of_links_and_dropped_indexes_is_purged_too() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("db");
+    let db = open(&path, Engine::Rocksdb);
+    db.create_table("people", json!({"x-kenning": {"indexed": ["ssn"]}})).unwrap();
+    let many = (0..3_000).map(|n| Draft::from(json!({ "ssn": n }))).collect();
+    db.put_many("people", many).unwrap();
+    let draft = Draft { key: Some(KEY.into()), ..json!({ "ssn": UNIQUE }).into() };
+    db.put("people", draft).unwrap();
+    let link = || Link { properties: json!({ "why": LINK }), ..Link::default() };
+    db.link("people", "of", &format!("people/{KEY}"), link()).unwrap();
+    db.unlink("people", "of", &format!("people/{KEY}")).unwrap();
+    let before = db.version();
+    // The index goes away while the record is purged; the history of the link is gone already.
+    db.prune(At::Version(before), false).unwrap();
+    db.alter_table("people", json!({})).unwrap();
+    db.purge("people", KEY).unwrap().unwrap();
+    assert_eq!(secrets(&path), Vec::<String>::new());
+    assert!(!format!("{:?}", db.log(0, 1_000).unwrap()).contains(LINK));
+    assert_eq!(db.verify().unwrap(), vec![]);
+    assert_eq!(db.verify_as_of(before).unwrap(), vec![]);
+}

@@ -20,6 +20,7 @@ use kenning_store::{Batch, Error, Range, Result, World, block_on};
 use crate::committer::frame;
 use crate::database::Database;
 use crate::log::{Beside, TransactionId, write_beside};
+use crate::planted::Bug;
 use crate::shared::{Head, Shared};
 use crate::view::View;
 
@@ -157,6 +158,9 @@ impl Database {
 
     /// Notes a backup.
     async fn note(&self, place: &str, number: u64, version: Version, instant: i64) -> Result<()> {
+        if self.handle.shared().settings.has(Bug::ForgetBackups) {
+            return Ok(());
+        }
         let mut batch = Batch::new();
         batch.put(&keys::backup(place, number), &frame(version, &instant.to_le_bytes()));
         write_beside(&self.view()?, Beside { batch, ..Beside::default() }).await
@@ -165,6 +169,9 @@ impl Database {
     /// Makes what is known of a folder what is in it.
     async fn remember(&self, place: &str, there: &[Summary]) -> Result<()> {
         let view = self.view()?;
+        if view.handle.shared().settings.has(Bug::ForgetBackups) {
+            return Ok(());
+        }
         let mut batch = Batch::new();
         for known in known(&view).await?.iter().filter(|known| known.folder == place) {
             if !there.iter().any(|summary| summary.number == known.number) {

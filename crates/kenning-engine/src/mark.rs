@@ -9,9 +9,12 @@
 //! the list of marks that are taken is in memory.
 
 use kenning_record::{Id, TableNo, entry, keys};
-use kenning_store::{Error, ErrorKind, Result};
+use kenning_store::{Batch, Error, ErrorKind, Result};
 
+use crate::committer::frame;
 use crate::database::Database;
+use crate::log::{Beside, write_beside};
+use crate::planted::Bug;
 use crate::transaction::Transaction;
 
 /// The most bytes of a note.
@@ -67,6 +70,11 @@ impl Transaction {
         if keys::mark_split(&mark.key)?.0 != self.tenant.number || number != mark.number {
             let message = format!("table '{}' is another one than when this began", mark.table);
             return Err(Error::invalid("TABLE_REPLACED", message));
+        }
+        if self.handle.shared().settings.has(Bug::MarkApart) {
+            let mut batch = Batch::new();
+            batch.put(&mark.key, &frame(0, note));
+            return write_beside(self, Beside { batch, ..Beside::default() }).await;
         }
         // What was there is not given: a mark has no history.
         self.staging.put(&mark.key, note, None);

@@ -26,4 +26,10 @@ pub enum Bug {
     DropHistory,
     /// A view of the past sees one version too many.
     OffByOneAsOf,
+    /// A purge leaves in the log what the record said.
+    PurgeSparesLog,
+    /// How far an import has come is committed before the rows that it speaks of.
+    MarkApart,
+    /// The database does not note which backups there are of it.
+    ForgetBackups,
 }

@@ -21,13 +21,7 @@ const KINDS: &[&str] = &["knows", "likes", "leads"];
 
 /// Makes the tables that are not there from the start; a crash may have come in between.
 pub(crate) async fn create_tables(db: &Database) -> Result<()> {
-    let people = json!({
-        "properties": {"age": {"type": "integer"}},
-        "x-kenning": {
-            "indexed": ["city", "age", ["city", "age"], "tags", "home.street"],
-            "unique": ["email", ["badge", "site"]],
-        },
-    });
+    let people = people_schema(&[], &[]);
     let tasks = json!({"x-kenning": {"key": "code", "indexed": ["owner"]}});
     for (name, schema) in [("people", people), ("tasks", tasks)] {
         match db.create_table(name, schema).await {
@@ -36,6 +30,22 @@ pub(crate) async fn create_tables(db: &Database) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The schema of people, perhaps with more indexes.
+pub(crate) fn people_schema(indexed: &[Json], unique: &[Json]) -> Json {
+    let mut schema = json!({
+        "properties": {"age": {"type": "integer"}},
+        "x-kenning": {
+            "indexed": ["city", "age", ["city", "age"], "tags", "home.street"],
+            "unique": ["email", ["badge", "site"]],
+        },
+    });
+    for (list, more) in [("indexed", indexed), ("unique", unique)] {
+        let list = schema["x-kenning"][list].as_array_mut().expect("it is written above");
+        list.extend(more.iter().cloned());
+    }
+    schema
 }
 
 /// A key in one of its spellings.
@@ -501,8 +511,14 @@ async fn same_walk(view: &View, state: &State, chance: &mut Chance) -> Check {
     same(format!("walk from {who:?}"), Ok(reached), Ok(state.reach(who, depth)))
 }
 
-/// The whole history of somebody who was there at some time.
-pub(crate) async fn same_history(view: &View, plain: &Plain, who: &Who, at: u64) -> Check {
+/// The history of somebody who was there at some time; states that ended by `pruned` may be missing.
+pub(crate) async fn same_history(
+    view: &View,
+    plain: &Plain,
+    who: &Who,
+    at: u64,
+    pruned: u64,
+) -> Check {
     let expected: Vec<_> = plain.history(who).into_iter().filter(|(from, _)| *from <= at).collect();
     // By its id: once it is deleted, its key may be the alias of another.
     let id = plain.last().id_of(who).map_or_else(|| who.reference(), |id| id.to_string());
@@ -515,9 +531,20 @@ pub(crate) async fn same_history(view: &View, plain: &Plain, who: &Who, at: u64)
             Some(_) | None => {}
         }
     }
-    let expected: Vec<_> = expected
+    let mut expected: Vec<_> = expected
         .into_iter()
         .map(|(from, row)| (from, row.map(|row| row.properties.clone())))
         .collect();
+    // What a prune that was cut off has left may be more than what it had to leave.
+    while expected.len() > states.len() {
+        let ended = match &expected[0] {
+            (deleted, None) => Some(*deleted),
+            (_, Some(_)) => expected.get(1).map(|next| next.0),
+        };
+        if ended.is_none_or(|ended| ended > pruned) {
+            break;
+        }
+        expected.remove(0);
+    }
     same(format!("history of {who:?} until {at}"), Ok(states), Ok(expected))
 }

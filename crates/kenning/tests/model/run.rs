@@ -149,7 +149,7 @@ impl Run {
                 return Ok(());
             }
             let who = chance.pick(&known).clone();
-            same_history(&view, &self.plain, &who, version).await
+            same_history(&view, &self.plain, &who, version, 0).await
         };
         look.await.map_err(|failure| failure.at(format!("as of {version} of {head}")))
     }

@@ -12,12 +12,13 @@ use kenning::{At, Change, Database, Id, LogRow, TransactionId};
 use kenning_store::block_on;
 
 use crate::chance::{Chance, Check, Failure, ensure};
+use crate::chores;
 use crate::compare::{SHAPES, Versions, create_tables, same_answer, same_history, same_records};
 use crate::ledger::{Intent, Ledger};
 use crate::plain::{Ends, Op, Plain, State, Who};
 
 /// Opens the database at `path` again and checks everything.
-pub(crate) fn check(path: &Path, ledger: &Ledger, chance: &mut Chance) -> Check {
+pub(crate) fn check(path: &Path, ledger: &mut Ledger, chance: &mut Chance) -> Check {
     block_on(async {
         let url = path.display().to_string();
         let db = match kenning::open_with(&url, crate::place::options()).await {
@@ -26,25 +27,37 @@ pub(crate) fn check(path: &Path, ledger: &Ledger, chance: &mut Chance) -> Check 
         };
         // The crash may have come before the tables were made.
         create_tables(&db).await?;
-        check_open(&db, ledger, chance).await?;
+        check_open(&db, path, ledger, chance).await?;
         db.close().await?;
-        Ok(())
-    })
+        Ok::<_, Failure>(())
+    })?;
+    // No thread of it rewrites a file any more.
+    ledger.tally.check_forgotten(path)
 }
 
 /// Checks an open database.
-pub(crate) async fn check_open(db: &Database, ledger: &Ledger, chance: &mut Chance) -> Check {
-    for finding in db.verify().await? {
-        ensure!(false, "verify found {}: {}", finding.code, finding.message);
-    }
+async fn check_open(db: &Database, path: &Path, ledger: &mut Ledger, chance: &mut Chance) -> Check {
+    // With whatever is still to be cleared up, and without.
+    verify(db).await?;
+    db.wait_swept().await?;
+    db.wait_indexed().await?;
+    verify(db).await?;
     let rows = whole_log(db).await?;
     let landed = landed(&rows, ledger)?;
     check_outcomes(db, &rows, ledger, &landed).await?;
     let plain = replay(&rows, ledger, &landed)?;
-    compare(db, &plain, &landed, chance).await
+    compare(db, &plain, ledger, &landed, chance).await?;
+    ledger.tally.check(db, path, &rows, &plain).await
 }
 
-async fn whole_log(db: &Database) -> Check<Vec<LogRow>> {
+pub(crate) async fn verify(db: &Database) -> Check {
+    for finding in db.verify().await? {
+        ensure!(false, "verify found {}: {}", finding.code, finding.message);
+    }
+    Ok(())
+}
+
+pub(crate) async fn whole_log(db: &Database) -> Check<Vec<LogRow>> {
     let mut rows: Vec<LogRow> = Vec::new();
     loop {
         let after = rows.last().map_or(0, |row| row.version);
@@ -103,9 +116,13 @@ fn check_fate(name: &str, intent: &Intent, landed: Option<u64>) -> Check {
     Ok(())
 }
 
-/// A change that the database makes itself: tables, and links that the sweeper removes.
+/// A change that the database makes itself: tables, and links that the sweeper removes. Or one of a
+/// chore.
 fn is_of_the_house(change: &Change) -> bool {
-    change.table.starts_with('_') || (change.table == "links" && change.after.is_none())
+    let is_chore = chores::TABLES.contains(&change.table.as_str());
+    let is_link = change.table == "links"
+        && change.after.as_ref().is_none_or(|link| link["type"] == chores::LINK);
+    change.table.starts_with('_') || is_chore || is_link
 }
 
 /// The stamp of a one-verb write.
@@ -228,6 +245,7 @@ fn check_change(op: &Op, change: &Change, state: &mut State) -> Check {
 async fn compare(
     db: &Database,
     plain: &Plain,
+    ledger: &Ledger,
     landed: &BTreeMap<u64, String>,
     chance: &mut Chance,
 ) -> Check {
@@ -243,8 +261,16 @@ async fn compare(
     }
     for _ in 0..3 {
         let version = *chance.pick(&versions);
+        let view = match db.as_of(At::Version(version)).await {
+            Err(error) if error.code() == "HISTORY_NOT_KEPT" => {
+                ledger.tally.may_be_pruned(version)?;
+                continue;
+            }
+            view => view?,
+        };
+        ledger.tally.may_be_shown(version)?;
         let past = async {
-            let (view, state) = (db.as_of(At::Version(version)).await?, plain.at(version));
+            let state = plain.at(version);
             same_records(&view, &state, Versions::Compare).await?;
             for _ in 0..5 {
                 same_answer(&view, &state, Versions::Compare, chance).await?;
@@ -252,7 +278,7 @@ async fn compare(
             let everybody = plain.everybody();
             if !everybody.is_empty() {
                 let who = chance.pick(&everybody);
-                same_history(&view, plain, who, version).await?;
+                same_history(&view, plain, who, version, ledger.tally.pruned_asked()).await?;
             }
             for finding in db.verify_as_of(version).await? {
                 ensure!(false, "verify found {}: {}", finding.code, finding.message);

@@ -18,6 +18,7 @@ use kenning_test::syscalls::{self, Action, Armed, Call, Plan};
 use serde_json::json;
 
 use crate::chance::{Chance, Check, Failure};
+use crate::chores::{self, Chores};
 use crate::compare::{SHAPES, change, create_tables, perform_alone, perform_in};
 use crate::plain::{Op, State};
 
@@ -31,6 +32,8 @@ pub(crate) struct Work {
     pub(crate) rounds: u64,
     pub(crate) fault: Fault,
     pub(crate) bug: Option<Bug>,
+    /// What is done beside the transactions.
+    pub(crate) chores: Chores,
 }
 
 /// What goes wrong in it.
@@ -61,8 +64,13 @@ const CALLS: &[(&str, Call)] = &[
     ("rename", Call::Rename),
 ];
 
-pub(crate) const BUGS: &[(&str, Bug)] =
-    &[("skip-sync", Bug::SkipSync), ("ack-before-commit", Bug::AckBeforeCommit)];
+pub(crate) const BUGS: &[(&str, Bug)] = &[
+    ("skip-sync", Bug::SkipSync),
+    ("ack-before-commit", Bug::AckBeforeCommit),
+    ("purge-spares-log", Bug::PurgeSparesLog),
+    ("mark-apart", Bug::MarkApart),
+    ("forget-backups", Bug::ForgetBackups),
+];
 
 pub(crate) fn call_name(call: Call) -> &'static str {
     CALLS.iter().find(|(_, known)| *known == call).map_or("none", |(name, _)| name)
@@ -93,12 +101,13 @@ impl Work {
             self.rounds.to_string(),
             fault,
             bug.into(),
+            self.chores.name().into(),
         ]
     }
 
     fn from_args(words: &[String]) -> Check<Self> {
-        let [path, seed, threads, rounds, fault, bug] = words else {
-            return Err(Failure("a child has six arguments".into()));
+        let [path, seed, threads, rounds, fault, bug, chores] = words else {
+            return Err(Failure("a child has seven arguments".into()));
         };
         Ok(Work {
             path: path.into(),
@@ -107,6 +116,7 @@ impl Work {
             rounds: rounds.parse()?,
             fault: fault_of(fault)?,
             bug: BUGS.iter().find(|(name, _)| name == bug).map(|(_, bug)| *bug),
+            chores: Chores::named(chores)?,
         })
     }
 }
@@ -146,8 +156,8 @@ impl Mouth {
     }
 }
 
-struct Child {
-    work: Work,
+pub(crate) struct Child {
+    pub(crate) work: Work,
     mouth: Arc<Mouth>,
     /// Whether a commit failed in the store: the database is closed then.
     failed: AtomicBool,
@@ -174,8 +184,17 @@ pub(crate) fn main(words: &[String]) -> ExitCode {
 }
 
 impl Child {
-    fn say(&self, what: &Json) {
+    pub(crate) fn say(&self, what: &Json) {
         self.mouth.say(what);
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        kenning::SystemWorld::new().now_ms()
+    }
+
+    /// The database is closed, or can't be read any more: every thread ends its work.
+    pub(crate) fn close(&self) {
+        self.failed.store(true, Ordering::SeqCst);
     }
 
     fn bad(&self, why: impl std::fmt::Display) {
@@ -183,6 +202,9 @@ impl Child {
     }
 
     fn run(&self) {
+        if let Err(Failure(why)) = self.lay_out() {
+            return self.bad(why);
+        }
         let armed = self.arm();
         let ended = self.open_and_work();
         if let Err(error) = ended {
@@ -195,6 +217,13 @@ impl Child {
                 self.come_back();
             }
         }
+    }
+
+    fn lay_out(&self) -> Check {
+        if self.work.chores == Chores::None {
+            return Ok(());
+        }
+        chores::write_rows(&self.work.path)
     }
 
     /// Puts the fault in force for everything below the folder that the database is in.
@@ -231,6 +260,9 @@ impl Child {
     fn open_and_work(&self) -> kenning::Result<()> {
         let db = self.open()?;
         block_on(create_tables(&db))?;
+        if self.work.chores != Chores::None {
+            block_on(chores::begin(&db))?;
+        }
         self.say(&json!({"ready": true}));
         std::thread::scope(|scope| {
             for thread in 0..self.work.threads {
@@ -268,10 +300,13 @@ impl Child {
                 return;
             }
             let stamp = (self.work.seed << 32) + (thread << 24) + round;
-            let done = match chance.below(100) {
-                0..=39 => block_on(self.alone(db, stamp, &mut chance)),
-                40..=54 => block_on(self.count(db, &mut chance)),
-                _ => block_on(self.together(db, &mut chance)),
+            let chore = self.work.chores.pick(thread, self.work.threads, &mut chance);
+            let dice = chance.below(100);
+            let done = match (chore, dice) {
+                (Some(chore), _) => block_on(self.chore(db, chore, stamp, &mut chance)),
+                (None, 0..=39) => block_on(self.alone(db, stamp, &mut chance)),
+                (None, 40..=54) => block_on(self.count(db, &mut chance)),
+                (None, _) => block_on(self.together(db, &mut chance)),
             };
             if let Err(Failure(why)) = done {
                 self.bad(why);
@@ -378,8 +413,7 @@ impl Child {
 
     /// Says what the database answered, and when.
     fn acknowledge(&self, name: &str, version: Option<u64>) {
-        let at = kenning::SystemWorld::new().now_ms();
-        self.say(&json!({"a": name, "v": version, "at": at}));
+        self.say(&json!({"a": name, "v": version, "at": self.now_ms()}));
     }
 
     fn intend(&self, name: &str, ops: &[(Op, Option<bool>)]) {
@@ -393,7 +427,7 @@ impl Child {
         match error.kind() {
             ErrorKind::Conflict => Ok(()),
             ErrorKind::Closed | ErrorKind::Unavailable => {
-                self.failed.store(true, Ordering::SeqCst);
+                self.close();
                 Ok(())
             }
             ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::Exhausted | ErrorKind::Corrupt => {

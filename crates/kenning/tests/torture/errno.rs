@@ -12,22 +12,23 @@ use kenning_test::syscalls::{Call, EIO, ENOSPC};
 use crate::chance::{Chance, Check, Failure, ensure};
 use crate::check::check;
 use crate::child::{Fault, What, Work, call_name};
+use crate::chores::Chores;
 use crate::ledger::Ledger;
 use crate::{Ended, Torture};
 
 const ROUNDS: u64 = 60;
 /// Every other time, so that a whole group fails.
 const THREADS: u64 = 4;
-/// The short form fails every so many calls.
-const STEP_SHORT: usize = 5;
+/// The short form fails about so many calls of a kind.
+const FAILURES_SHORT: u64 = 20;
 
 pub(crate) fn run(torture: &Torture) -> Result<Ended, Failure> {
-    let step = if torture.long { 1 } else { STEP_SHORT };
     let kinds: &[Call] = if torture.long { &Call::ALL } else { &[Call::Sync, Call::Write] };
     let (mut failed, mut unknown, mut calls) = (0, 0, 0);
     for call in kinds {
         let n = count(*call, torture.seed)?;
         calls += n;
+        let step = if torture.long { 1 } else { (n / FAILURES_SHORT).max(1) as usize };
         for errno in [EIO, ENOSPC] {
             for nth in (1..=n).step_by(step) {
                 failed += 1;
@@ -39,9 +40,9 @@ pub(crate) fn run(torture: &Torture) -> Result<Ended, Failure> {
     Ok(Ended::Passed(format!("{failed} failures of {calls} calls, {unknown} unknown outcomes")))
 }
 
-fn work(path: &Path, threads: u64, seed: u64, fault: Fault, bug: Option<Bug>) -> Work {
+fn work(path: &Path, threads: u64, seed: u64, fault: Fault) -> Work {
     let (seed, path) = (seed % 1_000_000, path.to_owned());
-    Work { path, seed, threads, rounds: ROUNDS / threads, fault, bug }
+    Work { path, seed, threads, rounds: ROUNDS / threads, fault, bug: None, chores: Chores::All }
 }
 
 /// How many calls the workload makes.
@@ -49,8 +50,8 @@ fn count(call: Call, seed: u64) -> Check<u64> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("db");
     let mut ledger = Ledger::default();
-    ledger.run(&work(&path, 1, seed, Fault::Count(call), None), || Ok(()))?;
-    check(&path, &ledger, &mut Chance::new(seed))?;
+    ledger.run(&work(&path, 1, seed, Fault::Count(call)), || Ok(()))?;
+    check(&path, &mut ledger, &mut Chance::new(seed))?;
     Ok(ledger.seen)
 }
 
@@ -60,7 +61,7 @@ fn fail(call: Call, nth: u64, errno: i32, seed: u64) -> Check<u64> {
     let path = folder.path().join("db");
     let threads = if nth.is_multiple_of(2) { THREADS } else { 1 };
     let fault = Fault::At(call, nth, What::Errno(errno));
-    let failed = run_once(&mut Ledger::default(), &work(&path, threads, seed, fault, None));
+    let failed = run_once(&mut Ledger::default(), &work(&path, threads, seed, fault));
     failed.map_err(|failure| failure.at(format!("errno {errno} at {} {nth}", call_name(call))))
 }
 
@@ -76,7 +77,8 @@ pub(crate) fn fail_write_later(nth: u64, seed: u64, bug: Option<Bug>) -> Check {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("db");
     let mut ledger = Ledger::default();
-    ledger.run(&Work { rounds: 0, ..work(&path, 1, seed, Fault::None, None) }, || Ok(()))?;
-    let fault = Fault::At(Call::Write, nth, What::Errno(EIO));
-    run_once(&mut ledger, &work(&path, 1, seed, fault, bug)).map(|_| ())
+    // The nth write is to be one of a transaction.
+    let work = |fault| Work { bug, chores: Chores::None, ..work(&path, 1, seed, fault) };
+    ledger.run(&Work { rounds: 0, bug: None, ..work(Fault::None) }, || Ok(()))?;
+    run_once(&mut ledger, &work(Fault::At(Call::Write, nth, What::Errno(EIO)))).map(|_| ())
 }

@@ -9,6 +9,7 @@ use kenning::Json;
 use crate::chance::{Check, Failure, ensure};
 use crate::child::Work;
 use crate::plain::Op;
+use crate::tally::Tally;
 
 /// A transaction that a child was about to commit.
 #[derive(Debug, Default)]
@@ -39,6 +40,8 @@ pub(crate) struct Ledger {
     /// The error with which the last child could not open the database.
     pub(crate) unopened: Option<String>,
     pub(crate) ended: bool,
+    /// What the chores said.
+    pub(crate) tally: Tally,
 }
 
 impl Ledger {
@@ -73,6 +76,8 @@ impl Ledger {
             let kind = said["kind"].as_str().unwrap_or_default();
             ensure!(kind == "Unavailable" || kind == "Closed", "opening failed with {kind} {code}");
             self.unopened = Some(code);
+        } else {
+            self.tally.hear(&said)?;
         }
         Ok(said["cut"].as_bool().unwrap_or(false))
     }
@@ -84,6 +89,7 @@ impl Ledger {
         for intent in self.intents.values_mut().filter(|intent| intent.at_ms >= cut_ms) {
             intent.acknowledged = None;
         }
+        self.tally.forget_answers_since(cut_ms);
     }
 
     fn intent(&mut self, name: &str) -> Check<&mut Intent> {

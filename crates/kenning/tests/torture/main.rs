@@ -4,7 +4,7 @@
 //! with the other tests, the long one takes as long as it takes:
 //!
 //! ```text
-//! cargo test -p kenning --test torture -- [--short|--long] [--only NAME] [--seed N]
+//! cargo test -p kenning --test torture -- [--short|--long] [--only NAME,..] [--seed N]
 //! ```
 //!
 //! Crashes happen in a child: this program again, with `child` as its first argument.
@@ -13,6 +13,7 @@
 mod chance; // chance with a seed, and failures with a sentence
 mod check; // what was acknowledged against what is there
 mod child; // the process that is crashed
+mod chores; // what it does beside its transactions
 #[path = "../model/compare.rs"]
 mod compare; // the same questions to a model and to the engine
 mod cycles; // anomalies in a history
@@ -33,6 +34,7 @@ mod power; // power cuts
 #[path = "../model/run.rs"]
 mod run; // random steps on both
 mod syncs; // a crash at every sync
+mod tally; // what became of the chores
 
 use std::process::ExitCode;
 
@@ -72,6 +74,9 @@ const PARTS: &[Part] = &[
     ("planted-reuse-version", planted::reuse_version),
     ("planted-drop-history", planted::drop_history),
     ("planted-off-by-one-as-of", planted::off_by_one_as_of),
+    ("planted-purge-spares-log", planted::purge_spares_log),
+    ("planted-mark-apart", planted::mark_apart),
+    ("planted-forget-backups", planted::forget_backups),
 ];
 
 const SEED: u64 = 20_261_121;
@@ -112,7 +117,7 @@ fn asked(words: &[String]) -> Result<Option<Asked>, Failure> {
         }
     }
     if let Some(only) = &asked.only
-        && !PARTS.iter().any(|(name, _)| name.starts_with(only.as_str()))
+        && !only.split(',').all(|one| PARTS.iter().any(|(name, _)| is_named(one, name)))
     {
         let names: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();
         return Err(Failure(format!("there is no part '{only}', only {}", names.join(", "))));
@@ -120,10 +125,16 @@ fn asked(words: &[String]) -> Result<Option<Asked>, Failure> {
     Ok(Some(asked))
 }
 
+/// Whether the part `name` is one of those that are asked for, separated by commas.
+fn is_named(only: &str, name: &str) -> bool {
+    only.split(',').any(|begin| name.starts_with(begin))
+}
+
 fn torture(asked: &Asked) -> ExitCode {
+    println!("on {}", place::options().engine.name());
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for (name, part) in PARTS {
-        if asked.only.as_ref().is_some_and(|only| !name.starts_with(only.as_str())) {
+        if asked.only.as_ref().is_some_and(|only| !is_named(only, name)) {
             continue;
         }
         match part(&asked.torture) {
@@ -140,7 +151,10 @@ fn torture(asked: &Asked) -> ExitCode {
                 let form = if asked.torture.long { "--long" } else { "--short" };
                 println!("{name}: FAILED, {why}");
                 let again = format!("{form} --only {name} --seed {}", asked.torture.seed);
-                println!("  again: cargo test -p kenning --test torture -- {again}");
+                let engine = place::options().engine.name();
+                println!(
+                    "  again: KENNING_ENGINE={engine} cargo test -p kenning --test torture -- {again}"
+                );
             }
         }
     }

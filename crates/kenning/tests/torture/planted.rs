@@ -9,7 +9,11 @@ use kenning_test::power::PowerDisk;
 use kenning_test::syscalls::{self, Call, Plan};
 
 use crate::chance::{Chance, Check, Failure, ensure};
+use crate::check::check;
+use crate::child::{Fault, What, Work};
+use crate::chores::{Chore, Chores};
 use crate::cycles::Anomaly;
+use crate::ledger::Ledger;
 use crate::place::Place;
 use crate::{Ended, Torture, errno, isolation, laws, power, run};
 
@@ -127,4 +131,44 @@ pub(crate) fn drop_history(torture: &Torture) -> Result<Ended, Failure> {
 
 pub(crate) fn off_by_one_as_of(torture: &Torture) -> Result<Ended, Failure> {
     model(torture, Bug::OffByOneAsOf)
+}
+
+/// A child that does one chore and ends at some sync, and another one that goes on.
+fn chore(torture: &Torture, bug: Bug, chore: Chore) -> Result<Ended, Failure> {
+    noticed(bug, |planted| {
+        for nth in 24..28 {
+            let folder = tempfile::tempdir()?;
+            let path = folder.path().join("db");
+            let mut ledger = Ledger::default();
+            let mut chance = Chance::new(torture.seed ^ nth);
+            for (run, fault) in
+                [Fault::At(Call::Sync, nth, What::Exit), Fault::None].into_iter().enumerate()
+            {
+                let work = Work {
+                    path: path.clone(),
+                    seed: (torture.seed % 1_000) * 10_000 + run as u64,
+                    threads: 1,
+                    rounds: 8,
+                    fault,
+                    bug: planted,
+                    chores: Chores::Only(chore),
+                };
+                ledger.run(&work, || Ok(()))?;
+                check(&path, &mut ledger, &mut chance)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+pub(crate) fn purge_spares_log(torture: &Torture) -> Result<Ended, Failure> {
+    chore(torture, Bug::PurgeSparesLog, Chore::Purge)
+}
+
+pub(crate) fn mark_apart(torture: &Torture) -> Result<Ended, Failure> {
+    chore(torture, Bug::MarkApart, Chore::Import)
+}
+
+pub(crate) fn forget_backups(torture: &Torture) -> Result<Ended, Failure> {
+    chore(torture, Bug::ForgetBackups, Chore::Backup)
 }

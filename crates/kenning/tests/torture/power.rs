@@ -11,6 +11,7 @@ use kenning_test::power::{Access, PowerDisk};
 use crate::chance::{Chance, Check, Failure};
 use crate::check::check;
 use crate::child::{Fault, Work};
+use crate::chores::{Chores, backups};
 use crate::ledger::Ledger;
 use crate::{Ended, Torture};
 
@@ -49,7 +50,10 @@ pub(crate) fn cycle_through(
             acknowledged += ledger.acknowledged;
             ledger = Ledger::default();
             if let Some(before) = (cycle / CYCLES_OF_ONE).checked_sub(1) {
-                std::fs::remove_dir_all(disk.path().join(format!("db-{before}")))?;
+                let before = disk.path().join(format!("db-{before}"));
+                std::fs::remove_dir_all(&before)?;
+                // It may have none.
+                let _ = std::fs::remove_dir_all(backups(&before));
             }
         }
         let mut chance = Chance::new(seed ^ (cycle << 40));
@@ -61,9 +65,10 @@ pub(crate) fn cycle_through(
             rounds: 1 << 20,
             fault: Fault::None,
             bug,
+            chores: Chores::All,
         };
         let cut = cut_once(disk, &work, &mut ledger, &mut chance);
-        let checked = cut.and_then(|()| check(&path, &ledger, &mut chance));
+        let checked = cut.and_then(|()| check(&path, &mut ledger, &mut chance));
         checked.map_err(|failure| failure.at(format!("power cut {cycle}")))?;
     }
     Ok(acknowledged + ledger.acknowledged)

@@ -42,7 +42,8 @@ bench: setup ## measure, beside other engines (ARGS go to the bench)
 	@$(stage) bench cargo run -p kenning-bench -- $(ARGS)
 
 torture: setup ## the long proof of trust: hours of power loss, failing disks, races (ARGS go to it)
-	@$(stage) torture cargo test --test torture -- --long $(ARGS)
+	@for engine in rocksdb fjall; do KENNING_ENGINE=$$engine \
+	    $(stage) "torture on $$engine" cargo test --test torture -- --long $(ARGS); done
 
 setup: ## install what is missing (every command does this itself)
 	@scripts/setup
@@ -70,6 +71,8 @@ examples: setup ## stage: every example runs to its end
 
 torture-short: setup ## stage: the proof of trust, a few minutes of it (ARGS go to it)
 	@$(stage) torture-short cargo test --test torture -- --short $(ARGS)
+	@[[ -n "$(ARGS)" ]] || KENNING_ENGINE=fjall $(stage) torture-short-fjall \
+	    cargo test --test torture -- --brief --only power,every-sync,errno
 
 bench-tiny: setup ## stage: each bench once, with little data
 	@$(stage) bench-tiny cargo run -p kenning-bench -- --tiny

@@ -3,10 +3,11 @@
 use std::ops::ControlFlow;
 
 use kenning::ingest::{WholeOptions, WholeProgress, export_all};
-use kenning::{At, Database, Engine, Options};
+use kenning::{At, Database, Engine, Options, json};
 
 use crate::chance::{Chance, Check, Failure, ensure};
-use crate::compare::{SHAPES, Versions, change, create_tables, perform_alone, perform_in};
+use crate::compare::{SHAPES, Versions, change, create_tables, people_schema};
+use crate::compare::{perform_alone, perform_in};
 use crate::compare::{same_answer, same_history, same_outcome, same_records};
 use crate::place::Place;
 use crate::plain::{Op, Plain, State};
@@ -16,8 +17,10 @@ struct Run {
     options: Options,
     db: Option<Database>,
     plain: Plain,
-    /// The first version that has the tables.
+    /// The first version that has the tables, or that a prune has left.
     from: u64,
+    /// Up to here the past was pruned.
+    pruned: u64,
 }
 
 /// Runs one step for each seed on a new database.
@@ -28,6 +31,7 @@ pub(crate) async fn run(place: &Place, options: &Options, steps: &[u64]) -> Chec
         place: place.clone(),
         options: options.clone(),
         from: db.version(),
+        pruned: 0,
         db: Some(db),
         plain: Plain::new(SHAPES),
     };
@@ -49,6 +53,8 @@ impl Run {
             40..=64 => self.together(chance).await?,
             65..=84 => self.past(chance).await?,
             85 | 86 => self.reopen().await?,
+            87 => self.prune(chance).await?,
+            88 => self.alter(chance).await?,
             _ => {}
         }
         let view = self.db().view()?;
@@ -149,9 +155,38 @@ impl Run {
                 return Ok(());
             }
             let who = chance.pick(&known).clone();
-            same_history(&view, &self.plain, &who, version, 0).await
+            same_history(&view, &self.plain, &who, version, self.pruned).await
         };
         look.await.map_err(|failure| failure.at(format!("as of {version} of {head}")))
+    }
+
+    /// Views reach back to some version, and no further.
+    async fn prune(&mut self, chance: &mut Chance) -> Check {
+        let head = self.db().version();
+        let until = self.from + chance.below(head - self.from + 1);
+        self.db().prune(At::Version(until), false).await?;
+        (self.from, self.pruned) = (until, until);
+        let before = self.db().as_of(At::Version(until - 1)).await;
+        let refused = before.err().map(|error| error.code());
+        ensure!(refused == Some("HISTORY_NOT_KEPT"), "pruned until {until}: {refused:?} before");
+        Ok(())
+    }
+
+    /// Indexes come and go, also one that each question may have used until now. No answer changes.
+    async fn alter(&mut self, chance: &mut Chance) -> Check {
+        let mut more = vec![json!("owner"), json!("site"), json!(["city", "owner"])];
+        more.retain(|_| chance.percent(50));
+        let mut schema = people_schema(&more, &[]);
+        if chance.percent(50) {
+            let indexed = schema["x-kenning"]["indexed"].as_array_mut();
+            let indexed = indexed.expect("the schema has indexes");
+            indexed.remove(chance.below(5) as usize);
+        }
+        self.db().alter_table("people", schema).await?;
+        if chance.percent(30) {
+            self.db().reindex("tasks").await?;
+        }
+        Ok(self.db().wait_indexed().await?)
     }
 
     /// Closed and opened again, where there is something to open.

@@ -28,7 +28,7 @@ pub(crate) fn run(torture: &Torture) -> Result<Ended, Failure> {
     for call in kinds {
         let n = count(*call, torture.seed)?;
         calls += n;
-        let step = if torture.long { 1 } else { (n / FAILURES_SHORT).max(1) as usize };
+        let step = (n / torture.times(FAILURES_SHORT, n)).max(1) as usize;
         for errno in [EIO, ENOSPC] {
             for nth in (1..=n).step_by(step) {
                 failed += 1;

@@ -4,7 +4,7 @@
 //! with the other tests, the long one takes as long as it takes:
 //!
 //! ```text
-//! cargo test -p kenning --test torture -- [--short|--long] [--only NAME,..] [--seed N]
+//! cargo test -p kenning --test torture -- [--brief|--short|--long] [--only NAME,..] [--seed N]
 //! ```
 //!
 //! Crashes happen in a child: this program again, with `child` as its first argument.
@@ -51,7 +51,28 @@ pub(crate) enum Ended {
 /// What was asked for.
 pub(crate) struct Torture {
     pub(crate) long: bool,
+    /// Even less than the short form: a look at the other engine.
+    pub(crate) brief: bool,
     pub(crate) seed: u64,
+}
+
+impl Torture {
+    fn form(&self) -> &'static str {
+        match (self.long, self.brief) {
+            (true, _) => "--long",
+            (false, true) => "--brief",
+            (false, false) => "--short",
+        }
+    }
+
+    /// How often something is done: so often in the short form, a fifth of that in the brief one.
+    pub(crate) fn times(&self, short: u64, long: u64) -> u64 {
+        match (self.long, self.brief) {
+            (true, _) => long,
+            (false, true) => short.div_ceil(5),
+            (false, false) => short,
+        }
+    }
 }
 
 type Part = (&'static str, fn(&Torture) -> Result<Ended, Failure>);
@@ -103,11 +124,13 @@ fn main() -> ExitCode {
 }
 
 fn asked(words: &[String]) -> Result<Option<Asked>, Failure> {
-    let mut asked = Asked { torture: Torture { long: false, seed: SEED }, only: None };
+    let mut asked =
+        Asked { torture: Torture { long: false, brief: false, seed: SEED }, only: None };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| Failure(format!("{word} needs a value")));
         match word.as_str() {
+            "--brief" => asked.torture.brief = true,
             "--short" => asked.torture.long = false,
             "--long" => asked.torture.long = true,
             "--only" => asked.only = Some(value()?.clone()),
@@ -131,7 +154,7 @@ fn is_named(only: &str, name: &str) -> bool {
 }
 
 fn torture(asked: &Asked) -> ExitCode {
-    println!("on {}", place::options().engine.name());
+    println!("on {}, {}", place::options().engine.name(), asked.torture.form());
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for (name, part) in PARTS {
         if asked.only.as_ref().is_some_and(|only| !is_named(only, name)) {
@@ -148,7 +171,7 @@ fn torture(asked: &Asked) -> ExitCode {
             }
             Err(Failure(why)) => {
                 failed += 1;
-                let form = if asked.torture.long { "--long" } else { "--short" };
+                let form = asked.torture.form();
                 println!("{name}: FAILED, {why}");
                 let again = format!("{form} --only {name} --seed {}", asked.torture.seed);
                 let engine = place::options().engine.name();

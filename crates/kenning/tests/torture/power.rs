@@ -19,11 +19,12 @@ const CYCLES_SHORT: u64 = 60;
 const CYCLES_LONG: u64 = 1_000;
 /// Cuts on one database.
 const CYCLES_OF_ONE: u64 = 6;
-const DISK_BYTES: u64 = 256 << 20;
+/// The journal of a database alone may be some 64 MiB, and each backup has one.
+const DISK_BYTES: u64 = 2 << 30;
 const THREADS: u64 = 4;
 
 pub(crate) fn run(torture: &Torture) -> Result<Ended, Failure> {
-    let cycles = if torture.long { CYCLES_LONG } else { CYCLES_SHORT };
+    let cycles = torture.times(CYCLES_SHORT, CYCLES_LONG);
     let disk = match PowerDisk::new(DISK_BYTES) {
         Ok(disk) => disk,
         Err(why) => return Ok(Ended::Skipped(why)),

@@ -14,7 +14,8 @@ use crate::chores::Chores;
 use crate::ledger::Ledger;
 use crate::{Ended, Torture};
 
-const DISK_BYTES: u64 = 256 << 20;
+/// The journal of a database alone may be some 64 MiB, and each backup has one.
+const DISK_BYTES: u64 = 2 << 30;
 const ROUNDS: u64 = 60;
 /// The short form crashes about so often.
 const CRASHES_SHORT: u64 = 15;
@@ -91,7 +92,7 @@ pub(crate) fn run(torture: &Torture) -> Result<Ended, Failure> {
     check(&path, &mut ledger, &mut Chance::new(torture.seed))?;
     let syncs = ledger.seen;
     ensure!(syncs >= 10, "a workload of {ROUNDS} transactions made {syncs} syncs");
-    let step = if torture.long { 1 } else { (syncs / CRASHES_SHORT).max(1) as usize };
+    let step = (syncs / torture.times(CRASHES_SHORT, syncs)).max(1) as usize;
     let (mut crashes, mut again, mut missed) = (0, 0, 0);
     for nth in (1..=syncs).step_by(step) {
         let mut chance = Chance::new(torture.seed ^ (nth << 32));

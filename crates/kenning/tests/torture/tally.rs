@@ -234,6 +234,11 @@ impl Tally {
         Ok(())
     }
 
+    /// Whether anything was purged.
+    pub(crate) fn has_forgotten(&self) -> bool {
+        !self.forgotten.is_empty()
+    }
+
     /// Nothing of what was purged is in any file of the database, which is closed.
     pub(crate) fn check_forgotten(&self, path: &Path) -> Check {
         if self.forgotten.is_empty() {

@@ -72,7 +72,7 @@ examples: setup ## stage: every example runs to its end
 torture-short: setup ## stage: the proof of trust, a few minutes of it (ARGS go to it)
 	@$(stage) torture-short cargo test --test torture -- --short $(ARGS)
 	@[[ -n "$(ARGS)" ]] || KENNING_ENGINE=fjall $(stage) torture-short-fjall \
-	    cargo test --test torture -- --brief --only power,every-sync,errno
+	    cargo test --test torture -- --brief --only power
 
 bench-tiny: setup ## stage: each bench once, with little data
 	@$(stage) bench-tiny cargo run -p kenning-bench -- --tiny

@@ -83,8 +83,7 @@ impl Chores {
         match self {
             Chores::None => None,
             Chores::Only(chore) => Some(chore),
-            // A single thread has few rounds.
-            Chores::All if !chance.percent(if threads == 1 { 20 } else { 12 }) => None,
+            Chores::All if !chance.percent(12) => None,
             Chores::All => {
                 let mine = |(at, _): &(usize, _)| *at as u64 % threads == thread % threads;
                 let mine: Vec<_> = CHORES.iter().enumerate().filter(mine).collect();

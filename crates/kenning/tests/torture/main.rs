@@ -65,11 +65,11 @@ impl Torture {
         }
     }
 
-    /// How often something is done: so often in the short form, a fifth of that in the brief one.
+    /// How often something is done: so often in the short form, a tenth of that in the brief one.
     pub(crate) fn times(&self, short: u64, long: u64) -> u64 {
         match (self.long, self.brief) {
             (true, _) => long,
-            (false, true) => short.div_ceil(5),
+            (false, true) => short.div_ceil(10),
             (false, false) => short,
         }
     }
@@ -175,9 +175,7 @@ fn torture(asked: &Asked) -> ExitCode {
                 println!("{name}: FAILED, {why}");
                 let again = format!("{form} --only {name} --seed {}", asked.torture.seed);
                 let engine = place::options().engine.name();
-                println!(
-                    "  again: KENNING_ENGINE={engine} cargo test -p kenning --test torture -- {again}"
-                );
+                println!("  again: KENNING_ENGINE={engine} cargo test --test torture -- {again}");
             }
         }
     }

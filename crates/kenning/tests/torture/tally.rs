@@ -1,8 +1,8 @@
 //! What became of the chores.
 //!
 //! A thing that has stages must be in the last one that was acknowledged, or in one that was asked
-//! for since. What is gone must be nowhere: in no answer, in no change of the log, and in no byte of
-//! a file. Every backup that is listed must be a database of one version that the model knows.
+//! for since. What is gone must be nowhere: in no answer, in no change of the log, in no byte of a
+//! file. Every backup that is listed must be a database of one version that the model knows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;

@@ -511,7 +511,7 @@ async fn same_walk(view: &View, state: &State, chance: &mut Chance) -> Check {
     same(format!("walk from {who:?}"), Ok(reached), Ok(state.reach(who, depth)))
 }
 
-/// The history of somebody who was there at some time; states that ended by `pruned` may be missing.
+/// The history of somebody who was there once; states that ended by `pruned` may be missing.
 pub(crate) async fn same_history(
     view: &View,
     plain: &Plain,

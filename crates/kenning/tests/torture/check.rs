@@ -48,8 +48,8 @@ async fn check_open(db: &Database, path: &Path, ledger: &mut Ledger, chance: &mu
     let plain = replay(&rows, ledger, &landed)?;
     compare(db, &plain, ledger, &landed, chance).await?;
     ledger.tally.check(db, path, &rows, &plain).await?;
-    // A view that was open when a purge rewrote the files keeps what it shows. RocksDB rewrites them
-    // again when that view ends; fjall does so with the next compaction.
+    // A view that was open when a purge rewrote the files keeps what it shows. RocksDB rewrites
+    // them again when that view ends; fjall does so with the next compaction.
     if ledger.tally.has_forgotten() && crate::place::options().engine == Engine::Fjall {
         db.compact().await?;
     }

@@ -109,7 +109,8 @@ impl Arc {
                 u32::try_from(value).map_err(|_| damaged())
             };
             let id = end.get("id")?.ok_or_else(damaged)?.as_str()?.ok_or_else(damaged)?;
-            Ok((End { table: number("table")?, id: id.parse()? }, number("birth")?))
+            let id = id.parse().map_err(|_| damaged())?;
+            Ok((End { table: number("table")?, id }, number("birth")?))
         };
         let (source, source_birth) = end("source")?;
         let (target, target_birth) = end("target")?;

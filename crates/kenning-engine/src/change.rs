@@ -563,7 +563,7 @@ pub(crate) fn check_link(kind: &str, link: &Link) -> Result<()> {
 }
 
 /// JSON merge patch, RFC 7396.
-fn merge(target: &mut Json, patch: Json) {
+pub(crate) fn merge(target: &mut Json, patch: Json) {
     let Json::Object(patch) = patch else {
         *target = patch;
         return;

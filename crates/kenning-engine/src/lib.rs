@@ -23,6 +23,8 @@ mod mark; // how far work in pieces has come
 mod merge; // two records that are one
 mod past; // a snapshot as of an earlier version
 mod planted; // bugs that the tests must catch
+#[doc(hidden)]
+pub mod probe; // what fuzzing reaches
 mod prune; // trimming the past
 mod purge; // removing values from everywhere
 mod reference; // `table/key`, an id, or a bare name

@@ -108,7 +108,10 @@ pub(crate) fn read(path: &Path, last: Option<u64>) -> Result<Contents> {
 }
 
 fn read_file(path: &Path, last: Option<u64>) -> io::Result<Contents> {
-    let file = BufReader::with_capacity(BUFFER_BYTES, File::open(path)?);
+    contents(BufReader::with_capacity(BUFFER_BYTES, File::open(path)?), last)
+}
+
+fn contents(file: impl Read, last: Option<u64>) -> io::Result<Contents> {
     let mut reader = Reader { file, at: 0, chunk: vec![0; CHUNK_BYTES] };
     let mut contents = Contents { until: 0, last: None, is_whole: true };
     loop {
@@ -131,6 +134,13 @@ fn read_file(path: &Path, last: Option<u64>) -> io::Result<Contents> {
     }
 }
 
+/// How far the whole batches of a journal of these bytes go, the number of the last one, and
+/// whether nothing but zeros follows. For fuzzing.
+#[doc(hidden)]
+pub fn batches(journal: &[u8]) -> io::Result<(u64, Option<u64>, bool)> {
+    contents(journal, None).map(|contents| (contents.until, contents.last, contents.is_whole))
+}
+
 /// What comes next in a file.
 enum Step {
     /// A whole batch, with its sequence number.
@@ -141,13 +151,13 @@ enum Step {
     Damage,
 }
 
-struct Reader {
-    file: BufReader<File>,
+struct Reader<R> {
+    file: R,
     at: u64,
     chunk: Vec<u8>,
 }
 
-impl Reader {
+impl<R: Read> Reader<R> {
     fn batch(&mut self, last: Option<u64>) -> io::Result<Step> {
         match self.array()? {
             [START] => {}

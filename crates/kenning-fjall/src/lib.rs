@@ -25,5 +25,7 @@ mod store; // the store
 mod trees; // what must be in the folder
 mod verify; // reading everything, from the disk
 
+#[doc(hidden)]
+pub use journal::batches;
 pub use options::Settings;
 pub use store::FjallStore;

@@ -22,6 +22,8 @@ mod jsonl; // one object a line
 mod note; // how far an import has come
 mod part; // a file that is there when it is whole
 mod pipeline; // the threads that read and stage
+#[doc(hidden)]
+pub mod probe; // what fuzzing reaches
 mod rows; // bytes to rows
 mod source; // where the bytes come from, and whether they stay what they were
 mod whole; // a whole database to a folder of files, and back

@@ -13,6 +13,7 @@ mod files; // files that are hashed as they are written, and read line by line
 mod import; // files to a database
 mod line; // what a line says
 mod marker; // what an export is
+pub(crate) mod probe; // what fuzzing reaches
 
 pub use export::{WholeExported, WholeOptions, export_all};
 pub use import::{WholeExport, WholeImported, import_all};

@@ -24,6 +24,8 @@
 
 mod files; // contents, in and out
 mod manifest; // what the folder says about itself
+#[doc(hidden)]
+pub mod probe; // what fuzzing reaches
 
 use std::collections::{HashMap, HashSet};
 use std::fs;

@@ -132,6 +132,12 @@ impl Folder {
         Ok(read_marker(path)?.map(|marker| marker.engine))
     }
 
+    /// The engine that a marker of these bytes names. For fuzzing.
+    #[doc(hidden)]
+    pub fn engine_said(marker: &[u8]) -> Result<String> {
+        parse_marker(Path::new("a folder"), marker).map(|marker| marker.engine)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -432,7 +438,11 @@ fn read_marker(path: &Path) -> Result<Option<Marker>> {
         Err(error) if is_nowhere(&error) => return Ok(None),
         Err(error) => return Err(io_error("reading", &path.join(MARKER), error)),
     };
-    let text = str::from_utf8(&marker).map_err(|_| damaged_marker(path, "is not text"))?;
+    parse_marker(path, &marker).map(Some)
+}
+
+fn parse_marker(path: &Path, marker: &[u8]) -> Result<Marker> {
+    let text = str::from_utf8(marker).map_err(|_| damaged_marker(path, "is not text"))?;
     // The format first: what follows is for that format to say.
     let format = text
         .lines()
@@ -451,7 +461,7 @@ fn read_marker(path: &Path) -> Result<Option<Marker>> {
         .and_then(|rest| rest.strip_suffix('\n'))
         .filter(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase()))
         .ok_or_else(|| damaged_marker(path, "does not say its engine"))?;
-    Ok(Some(Marker { format, engine: engine.to_owned() }))
+    Ok(Marker { format, engine: engine.to_owned() })
 }
 
 /// Whether a path leads nowhere: a part of it is missing, or is a file.

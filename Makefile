@@ -41,9 +41,8 @@ build: setup ## leave the program at bin/kenning
 bench: setup ## measure, beside other engines (ARGS go to the bench)
 	@$(stage) bench cargo run -p kenning-bench -- $(ARGS)
 
-torture: setup ## the long proof of trust: hours of power loss, failing disks, races (ARGS go to it)
-	@for engine in rocksdb fjall; do KENNING_ENGINE=$$engine \
-	    $(stage) "torture on $$engine" cargo test --test torture -- --long $(ARGS); done
+torture: setup ## the long proof of trust: hours of power loss, failing disks, races, fuzzing (ARGS go to it)
+	@scripts/torture $(ARGS)
 
 setup: ## install what is missing (every command does this itself)
 	@scripts/setup

@@ -26,6 +26,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("kenning-cli", &["kenning"]),
     ("kenning-test", &["kenning-store"]),
+    (
+        "kenning-fuzz",
+        &[
+            "kenning-engine",
+            "kenning-fjall",
+            "kenning-index",
+            "kenning-ingest",
+            "kenning-record",
+            "kenning-store",
+        ],
+    ),
     ("kenning-bench", &["kenning", "kenning-rocks", "kenning-store"]),
 ];
 

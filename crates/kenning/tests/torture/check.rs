@@ -48,8 +48,8 @@ async fn check_open(db: &Database, path: &Path, ledger: &mut Ledger, chance: &mu
     let plain = replay(&rows, ledger, &landed)?;
     compare(db, &plain, ledger, &landed, chance).await?;
     ledger.tally.check(db, path, &rows, &plain).await?;
-    // A view that was open when a purge rewrote the files keeps what it shows. RocksDB rewrites
-    // them again when that view ends; fjall does so with the next compaction.
+    // What a file kept for a view that was open during a purge stays until it is written anew; see
+    // decision 58.
     if ledger.tally.has_forgotten() && crate::place::options().engine == Engine::Fjall {
         db.compact().await?;
     }

@@ -15,6 +15,9 @@ use crate::{Format, jsonl};
 
 pub use crate::whole::probe::{remark, retable, said};
 
+/// A small buffer, so that also short files are longer.
+const READ_BYTES: usize = 100;
+
 /// A row that was cut out, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
@@ -51,7 +54,7 @@ impl Asking {
 
 /// Every row of a file, as an import cuts them out.
 pub fn cut(file: impl Read, asking: Asking) -> Result<Vec<Cut>> {
-    let mut rows = Rows::new(Decoded::new(file), asking.format()?);
+    let mut rows = Rows::buffered(Decoded::new(file), asking.format()?, READ_BYTES);
     rows.skip_to(asking.from.0, asking.from.1)?;
     let mut cuts = Vec::new();
     loop {

@@ -83,6 +83,7 @@ impl Chunk {
 pub(crate) struct Rows<R> {
     source: R,
     format: Format,
+    read_bytes: usize,
     buffer: Vec<u8>,
     /// Where in the buffer the next row begins.
     start: usize,
@@ -105,7 +106,13 @@ enum Extent {
 
 impl<R: Read> Rows<R> {
     pub(crate) fn new(source: R, format: Format) -> Self {
-        Rows { source, format, buffer: Vec::new(), start: 0, at: 0, line: 1, ended: false }
+        Rows::buffered(source, format, READ_BYTES)
+    }
+
+    /// Reads so many bytes at a time.
+    pub(crate) fn buffered(source: R, format: Format, read_bytes: usize) -> Self {
+        let buffer = Vec::new();
+        Rows { source, format, read_bytes, buffer, start: 0, at: 0, line: 1, ended: false }
     }
 
     /// The next rows, at most so many, and no more once they have so many bytes.
@@ -342,7 +349,7 @@ impl<R: Read> Rows<R> {
         self.buffer.drain(..self.start);
         self.start = 0;
         let old = self.buffer.len();
-        self.buffer.resize(old + READ_BYTES, 0);
+        self.buffer.resize(old + self.read_bytes, 0);
         let read = loop {
             match self.source.read(&mut self.buffer[old..]) {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

@@ -54,7 +54,8 @@ pub struct Purged {
     pub log_changes: u64,
     /// Links.
     pub links: u64,
-    /// Records of the same table that had taken it in for a while: their past may have what it said.
+    /// Records of the same table that had taken it in for a while: their past may have what it
+    /// said.
     pub taken_in_by: Vec<Id>,
     /// Backups that the database remembers and that may still have what was purged.
     pub backups: Vec<KnownBackup>,

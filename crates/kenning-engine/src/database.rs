@@ -396,6 +396,7 @@ impl Database {
             if view.source.page(&works.forward().rows(1)).await?.rows.is_empty() {
                 return Ok(());
             }
+            drop(view);
             if let Some(error) = shared.build.failure() {
                 return Err(error);
             }

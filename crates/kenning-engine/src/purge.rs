@@ -10,10 +10,9 @@
 //!
 //! What came before the purge is told apart from a later record of the same name by its births, and
 //! where an entry has none by the version that it is from. Views that were made before keep their
-//! snapshot, and what it shows stays on the disk as long as they do; so the note stays, too, and
-//! the sweeper has the store erase once more when they have ended. Out of reach are copies, the
-//! past of a table of the same name that was dropped, and a record that once had taken this one
-//! in: of the last, and of backups, the answer tells.
+//! snapshot, and what it shows stays on the disk as long as they do; with fjall until the next
+//! erasing. Out of reach are copies, the past of a table of the same name that was dropped, and a
+//! record that once had taken this one in: of the last, and of backups, the answer tells.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -60,9 +59,6 @@ pub struct Purged {
     pub taken_in_by: Vec<Id>,
     /// Backups that the database remembers and that may still have what was purged.
     pub backups: Vec<KnownBackup>,
-    /// Whether views or transactions that were open keep something of it on the disk. It goes
-    /// when they have ended, with the next work of the sweeper or the next opening.
-    pub is_held: bool,
 }
 
 /// What is to be purged.
@@ -117,15 +113,11 @@ impl Database {
                 notes.push(note);
             }
         }
-        purged.is_held = finish(&self.handle, &notes).await?;
-        if purged.is_held {
-            // It says so to whoever waits, and looks again when it is rung next.
-            drop(trimming);
-            self.handle.shared().sweep.ring();
-        }
+        finish(&self.handle, &notes).await?;
         // Not before: one that was made meanwhile may have it, too.
         purged.backups = self.backups().await?;
         purged.backups.retain(|backup| backup.version.is_none_or(|version| version >= since));
+        drop(trimming);
         Ok(Some(purged))
     }
 }
@@ -139,13 +131,6 @@ pub(crate) async fn resume(handle: &Handle) -> Result<()> {
     }
     let tenants = crate::tenants::all(&view).await?;
     drop(view);
-    let held = || {
-        let message = "older views keep what was purged on the disk; it goes when they end";
-        Err(Error::new(ErrorKind::Unavailable, "VIEWS_HELD", message))
-    };
-    if handle.shared().is_held(handle.shared().purged.load(Ordering::Acquire)) {
-        return held();
-    }
     // Whoever is at work finishes it.
     let Ok(trimming) = Trimming::begin(handle.shared()) else { return Ok(()) };
     for note in &notes {
@@ -155,30 +140,17 @@ pub(crate) async fn resume(handle: &Handle) -> Result<()> {
             crate::sweep::unless_dropped(erased.map(|_| ()))?;
         }
     }
-    let is_held = finish(handle, &notes).await?;
+    finish(handle, &notes).await?;
     drop(trimming);
-    if is_held { held() } else { Ok(()) }
+    Ok(())
 }
 
-/// Has the store forget what was removed, and then the notes; they stay if an older view keeps
-/// something. Whether one does.
-async fn finish(handle: &Handle, notes: &[Row]) -> Result<bool> {
+/// Has the store forget what was removed, and then the notes.
+async fn finish(handle: &Handle, notes: &[Row]) -> Result<()> {
     let shared = handle.shared();
-    let erased = shared.published();
-    // Once more through the committer, which then has let go of what it looked at before.
-    write_at_root(handle, Batch::new()).await?;
-    let is_held = shared.is_held(erased);
     shared.store()?.erase().await?;
-    shared.purged.store(if is_held { erased } else { 0 }, Ordering::Release);
-    if !is_held {
-        let mut batch = Batch::new();
-        notes.iter().for_each(|note| batch.delete(&note.key));
-        write_at_root(handle, batch).await?;
-    }
-    Ok(is_held)
-}
-
-async fn write_at_root(handle: &Handle, batch: Batch) -> Result<()> {
+    let mut batch = Batch::new();
+    notes.iter().for_each(|note| batch.delete(&note.key));
     let view = View::now(handle, handle.shared().tenants.root())?;
     write_beside(&view, Beside { batch, ..Beside::default() }).await
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, RwLock, Weak};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::task::{Poll, Waker};
 
 use kenning_record::{Version, entry};
@@ -19,24 +19,6 @@ use crate::window::Hasher;
 
 /// Databases that were opened in this process.
 static OPENED: AtomicU64 = AtomicU64::new(0);
-
-/// What was the head, as long as somebody may look at it.
-#[derive(Default)]
-struct Former {
-    /// What `published` said when it was replaced.
-    heads: Vec<(u64, Weak<dyn Snapshot>)>,
-    heads_max: usize,
-}
-
-impl Former {
-    fn push(&mut self, published: u64, head: &Arc<dyn Snapshot>) {
-        if self.heads.len() >= self.heads_max {
-            self.heads.retain(|(_, head)| head.strong_count() > 0);
-            self.heads_max = 2 * self.heads.len() + 16;
-        }
-        self.heads.push((published, Arc::downgrade(head)));
-    }
-}
 
 /// Everything of one open database.
 pub(crate) struct Shared {
@@ -72,9 +54,6 @@ pub(crate) struct Shared {
     pub(crate) marks: Mutex<BTreeSet<Vec<u8>>>,
     /// Whether somebody removes the past.
     pub(crate) trimming: IsTrimming,
-    former: Mutex<Former>,
-    /// What `published` said when a purge was done but for older views; 0 if there is none.
-    pub(crate) purged: AtomicU64,
 }
 
 /// How often each thing happened.
@@ -154,8 +133,6 @@ impl Shared {
             build: Signal::default(),
             marks: Mutex::default(),
             trimming: IsTrimming::default(),
-            former: Mutex::default(),
-            purged: AtomicU64::new(0),
         }
     }
 
@@ -196,21 +173,10 @@ impl Shared {
         let version = head.version;
         let head = Arc::new(head.with_cache(&self.cache));
         if let Some(open) = &mut *self.open.write().expect("no holder of this lock panics") {
-            let former = std::mem::replace(&mut open.head, head);
-            self.former().push(self.published(), &former.snapshot);
+            open.head = head;
         }
         self.version.store(version, Ordering::Release);
         self.nudge();
-    }
-
-    /// Whether somebody holds a view that is older than what `published` said.
-    pub(crate) fn is_held(&self, published: u64) -> bool {
-        let former = self.former();
-        former.heads.iter().any(|(at, head)| *at < published && head.strong_count() > 0)
-    }
-
-    fn former(&self) -> std::sync::MutexGuard<'_, Former> {
-        self.former.lock().expect("no holder of this lock panics")
     }
 
     /// Makes everybody who waits look again.

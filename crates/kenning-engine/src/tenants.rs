@@ -95,6 +95,8 @@ impl Database {
                 let notes = Range::prefix(notes).forward().rows(1);
                 is_clean &= view.source.page(&notes).await?.rows.is_empty();
             }
+            // Who waits holds nothing that somebody else may wait for.
+            drop(view);
             if is_clean {
                 return Ok(());
             }

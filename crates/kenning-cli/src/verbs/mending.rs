@@ -46,9 +46,6 @@ pub(super) fn purge(
     if !purged.taken_in_by.is_empty() {
         say("these records had taken it in: their past may have what it said");
     }
-    if purged.is_held {
-        say("a view that is open keeps some of it on the disk until it ends");
-    }
     if !purged.backups.is_empty() {
         say("these backups may still have what was purged: remove them, or keep them in mind");
     }

@@ -276,23 +276,3 @@ fn what_is_told_of_links_and_dropped_indexes_is_purged_too() {
     assert_eq!(db.verify().unwrap(), vec![]);
     assert_eq!(db.verify_as_of(before).unwrap(), vec![]);
 }
-
-#[test]
-fn a_view_keeps_what_is_purged_until_it_ends() {
-    let temp = tempfile::tempdir().unwrap();
-    let path = temp.path().join("db");
-    let db = open(&path, Engine::Rocksdb);
-    fill(&db);
-    let view = db.view().unwrap();
-    assert!(db.purge("people", KEY).unwrap().unwrap().is_held);
-    assert_eq!(view.get("people", KEY).unwrap().unwrap().properties["a"], SECOND);
-    assert_eq!(db.wait_swept().unwrap_err().code(), "VIEWS_HELD");
-    drop(view);
-    // Whatever rings the sweeper.
-    named(&db, "x", "x");
-    db.link("resources/x", "to", "people/bob", Link::default()).unwrap();
-    db.delete("resources", "x").unwrap();
-    db.wait_swept().unwrap();
-    assert_eq!(secrets(&path), Vec::<String>::new());
-    assert_eq!(db.verify().unwrap(), vec![]);
-}

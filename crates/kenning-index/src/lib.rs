@@ -5,14 +5,23 @@
 //! Rebuilding an index is the same function over every record, so a maintained index and a rebuilt
 //! one can't differ. What this crate does not know: stores, versions, transactions.
 
+mod embedder; // texts to vectors
 mod fields; // property values to ids
 mod filter; // a question about property values, and the index that answers it
 mod links; // links by source and by target
 mod maintain; // the difference between two sets of entries
+mod mask; // which rows of a part a question may see
 mod names; // keys and aliases to ids
+mod vectors; // what an index over vectors promises
+mod words; // what an index over words promises
 
+pub use embedder::Embedder;
 pub use fields::{Fields, values};
 pub use filter::{Filter, Plan, Question, Test};
 pub use links::{Arc, LinkEntry, Links, direction};
 pub use maintain::{Claim, Edit, Entries, Entry, Index, Subject, difference};
+pub use mask::{Bitmap, Mask};
 pub use names::{Names, entry_id};
+pub use vectors::{Metric, Near, NearCost, NearQuestion};
+pub use vectors::{VectorIndex, VectorPart, VectorSpec, VectorTail};
+pub use words::{WordArm, WordHit, WordIndex, WordPart, WordQuestion, WordRow};

@@ -1,0 +1,100 @@
+//! What an index over words promises.
+//!
+//! A row has three texts: its title, its body, and its neighbourhood, which is the body of the units
+//! around it. Pieces are parts on the disk and small ones in memory, all alike; a question is asked of
+//! all of them at once, because how rare a word is can be said of all of them only.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use kenning_store::{Bytes, Result};
+
+use crate::Mask;
+
+/// The texts of one row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WordRow {
+    /// Its key and what else names it.
+    pub title: String,
+    /// What it says.
+    pub body: String,
+    /// What it and those around it say; empty where there is nobody around.
+    pub window: String,
+}
+
+/// Which of the texts are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WordArm {
+    /// Title and body.
+    Unit,
+    /// The neighbourhood.
+    Window,
+}
+
+/// A row that has words of the question.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WordHit {
+    /// The position of its piece among those that were asked.
+    pub piece_idx: usize,
+    /// Its row there.
+    pub row: u32,
+    /// BM25; more is better.
+    pub score: f32,
+}
+
+/// How words become parts and answers.
+pub trait WordIndex: Send + Sync {
+    /// The languages whose endings it knows, by their codes: `en`, `de`, ...
+    fn languages(&self) -> &[&str];
+
+    /// The body of a part with these rows, in order.
+    fn build(
+        &self,
+        language: &str,
+        rows: &mut dyn Iterator<Item = Result<WordRow>>,
+    ) -> Result<Vec<u8>>;
+
+    /// Opens the body of a part. The bytes may be mapped from a file. Refuses what it did not
+    /// write as `Corrupt`.
+    fn open(&self, body: Bytes) -> Result<Arc<dyn WordPart>>;
+
+    /// Reads a question: words, any of which may be there; `"a phrase"`; `+must`; `-not`; `prefi*`;
+    /// `fuzzi~1`. Text that is none of these is words: nothing that somebody types is refused.
+    fn question(&self, language: &str, text: &str) -> Result<Arc<dyn WordQuestion>>;
+
+    /// The best rows of `pieces` that their masks let through, best first, equal ones in the order
+    /// of pieces and rows. How rare a word is, and how long a text usually is, is counted over all rows
+    /// that are there at the version of the masks, whatever their filters say: so the scores of a
+    /// row do not depend on how rows are spread over pieces.
+    fn best(
+        &self,
+        pieces: &[(Arc<dyn WordPart>, Mask<'_>)],
+        question: &dyn WordQuestion,
+        arm: WordArm,
+        rows_max: usize,
+    ) -> Result<Vec<WordHit>>;
+}
+
+/// A question that was read.
+pub trait WordQuestion: Send + Sync {
+    /// Itself, for who made it.
+    fn as_any(&self) -> &dyn std::any::Any;
+
+    /// Whether it asks for anything.
+    fn is_empty(&self) -> bool;
+
+    /// Where `text` has what it asks for, in bytes, in order, without overlap.
+    fn highlights(&self, text: &str) -> Vec<Range<usize>>;
+}
+
+/// The words of one part.
+pub trait WordPart: Send + Sync {
+    /// Itself, for who made it.
+    fn as_any(&self) -> &dyn std::any::Any;
+
+    /// Rows that it has.
+    fn rows(&self) -> u32;
+
+    /// Checks every byte.
+    fn verify(&self) -> Result<()>;
+}

@@ -24,4 +24,5 @@ pub use mask::{Bitmap, Mask};
 pub use names::{Names, entry_id};
 pub use vectors::{Metric, Near, NearCost, NearQuestion};
 pub use vectors::{VectorIndex, VectorPart, VectorSpec, VectorTail};
-pub use words::{WordArm, WordHit, WordIndex, WordPart, WordQuestion, WordRow};
+pub use words::{Around, WINDOW_ROWS, WordArm, WordHit};
+pub use words::{WordIndex, WordPart, WordQuestion, WordRow};

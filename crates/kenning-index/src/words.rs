@@ -1,8 +1,10 @@
 //! What an index over words promises.
 //!
-//! A row has three texts: its title, its body, and its neighbourhood, which is the body of the units
-//! around it. Pieces are parts on the disk and small ones in memory, all alike; a question is asked of
-//! all of them at once, because how rare a word is can be said of all of them only.
+//! A row has two texts: its title and its body. Pieces are parts on the disk and small ones in
+//! memory, all alike; a question is asked of all of them at once, because how rare a word is can
+//! be said of all of them only. The neighbourhood of a row, which is what stands around it in its
+//! source, is not stored: its words are counted from those of its rows while a question is
+//! answered, so a row that changes changes the neighbourhood of others without touching them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,18 +20,28 @@ pub struct WordRow {
     pub title: String,
     /// What it says.
     pub body: String,
-    /// What it and those around it say; empty where there is nobody around.
-    pub window: String,
 }
 
-/// Which of the texts are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WordArm {
-    /// Title and body.
+/// Which texts are asked.
+#[derive(Clone, Copy)]
+pub enum WordArm<'a> {
+    /// Title and body of the row.
     Unit,
-    /// The neighbourhood.
-    Window,
+    /// Titles and bodies of the row and those around it, as if they were one text. Only which words
+    /// are there counts, phrases do not.
+    Window(&'a dyn Around),
 }
+
+/// Who stands around whom, in all pieces that are asked.
+pub trait Around: Send + Sync {
+    /// Appends the pieces and rows around this one, itself included, in any order, each once. If
+    /// one stands around another, so does the other around it. Rows that the mask of their piece
+    /// does not see may be among them.
+    fn around(&self, piece_idx: usize, row: u32, target: &mut Vec<(usize, u32)>);
+}
+
+/// How many rows a whole neighbourhood has: the usual length of one is so many times that of a row.
+pub const WINDOW_ROWS: usize = 5;
 
 /// A row that has words of the question.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,14 +75,15 @@ pub trait WordIndex: Send + Sync {
     fn question(&self, language: &str, text: &str) -> Result<Arc<dyn WordQuestion>>;
 
     /// The best rows of `pieces` that their masks let through, best first, equal ones in the order
-    /// of pieces and rows. How rare a word is, and how long a text usually is, is counted over all rows
-    /// that are there at the version of the masks, whatever their filters say: so the scores of a
-    /// row do not depend on how rows are spread over pieces.
+    /// of pieces and rows. How rare a word is, and how long a text usually is, is counted over all
+    /// rows that are there at the version of the masks, whatever their filters say: so the scores of
+    /// a row do not depend on how rows are spread over pieces. What is not there at that version
+    /// belongs to no neighbourhood, what the filter leaves out does.
     fn best(
         &self,
         pieces: &[(Arc<dyn WordPart>, Mask<'_>)],
         question: &dyn WordQuestion,
-        arm: WordArm,
+        arm: WordArm<'_>,
         rows_max: usize,
     ) -> Result<Vec<WordHit>>;
 }

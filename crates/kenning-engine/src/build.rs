@@ -167,15 +167,17 @@ async fn build(shared: &Arc<Shared>) -> Result<()> {
 /// Does what one note says, to the end.
 async fn work(handle: &Handle, tenant: &Arc<Tenant>, note: &[u8]) -> Result<()> {
     let mut rows = STEP_ROWS;
+    let mut cleared = None;
     loop {
         let mut transaction = Transaction::begin(handle, tenant, None)?;
         transaction.reads_checked = true;
-        let more = step(&mut transaction, note, rows).await?;
+        let mut upto = cleared.clone();
+        let more = step(&mut transaction, note, rows, &mut upto).await?;
         if more {
             transaction.set_durability(Durability::Relaxed);
         }
         match transaction.commit().await {
-            Ok(_) if more => rows = (rows * 2).min(STEP_ROWS),
+            Ok(_) if more => (rows, cleared) = ((rows * 2).min(STEP_ROWS), upto),
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::Conflict => rows = (rows / 2).max(1),
             Err(error) => return Err(error),
@@ -183,16 +185,24 @@ async fn work(handle: &Handle, tenant: &Arc<Tenant>, note: &[u8]) -> Result<()> 
     }
 }
 
-/// One step of what the note says; whether there is more to do.
-async fn step(transaction: &mut Transaction, note: &[u8], rows: usize) -> Result<bool> {
+/// One step of what the note says; whether there is more to do. What was `cleared` before is passed
+/// over: a store reads what was deleted just now, too, to find that it is gone.
+async fn step(
+    transaction: &mut Transaction,
+    note: &[u8],
+    rows: usize,
+    cleared: &mut Option<Vec<u8>>,
+) -> Result<bool> {
     let Some(bytes) = transaction.source.get(note).await? else { return Ok(false) };
     let (tenant, table, number) = keys::index_work_split(note)?;
     let work = Work::decode(&bytes)?;
     let (after, looked_at, violations) = match work {
         Work::Fill { after, rows, violations } => (after, rows, violations),
         Work::Clear { keep } => {
-            let entries = keys::fields(tenant, table, number);
-            return clear(transaction, Range::prefix(entries), note, rows, keep).await;
+            let mut entries = Range::prefix(keys::fields(tenant, table, number));
+            entries.from = cleared.take().unwrap_or(entries.from);
+            *cleared = clear(transaction, entries, note, rows, keep).await?;
+            return Ok(cleared.is_some());
         }
     };
     let table = transaction.find_numbered(table).await?;
@@ -373,14 +383,14 @@ async fn finish(
     transaction.put_table(table, &table.schema, &fields, table.next_index).await
 }
 
-/// Removes some entries; whether there are more.
+/// Removes some entries; where to go on, if there are more.
 async fn clear(
     transaction: &mut Transaction,
     entries: Range,
     note: &[u8],
     rows: usize,
     keep: bool,
-) -> Result<bool> {
+) -> Result<Option<Vec<u8>>> {
     let page = transaction.below.page(&entries.forward().rows(rows)).await?;
     for row in page.rows {
         transaction.staging.delete(&row.key, keep.then_some(row.value));
@@ -388,5 +398,5 @@ async fn clear(
     if page.rest.is_none() {
         transaction.beside.delete(note);
     }
-    Ok(page.rest.is_some())
+    Ok(page.rest.map(|rest| rest.range.from))
 }

@@ -102,7 +102,7 @@ async fn work(handle: &Handle, tenants: &[(String, TenantNo)], note: &Row) -> Re
             };
             let id = Id(*id);
             let table = Table::compile(tenant.number, id, &Bytes::copy_from_slice(bytes))?;
-            repeat(handle, &tenant, async |t| drop_records(t, &table, &note.key).await).await
+            drop_table(handle, &tenant, &table, &note.key).await
         }
     };
     unless_dropped(done)
@@ -143,12 +143,12 @@ async fn repeat(
     Ok(())
 }
 
-/// One transaction, tried again after a conflict. Whether there is more to do.
-async fn step(
+/// One transaction, tried again after a conflict. What its body says is left to do.
+async fn step<T>(
     handle: &Handle,
     tenant: &Arc<Tenant>,
-    body: impl AsyncFn(&mut Transaction) -> Result<bool>,
-) -> Result<bool> {
+    body: impl AsyncFn(&mut Transaction) -> Result<T>,
+) -> Result<T> {
     loop {
         let mut transaction = Transaction::begin(handle, tenant, None)?;
         transaction.reads_checked = true;
@@ -161,28 +161,48 @@ async fn step(
     }
 }
 
-/// Removes some records of a table that was dropped. They are not in the log: that the table was
-/// dropped is.
-async fn drop_records(transaction: &mut Transaction, table: &Table, note: &[u8]) -> Result<bool> {
+/// Removes all that is left of a dropped table, and the note that says so.
+async fn drop_table(
+    handle: &Handle,
+    tenant: &Arc<Tenant>,
+    table: &Table,
+    note: &[u8],
+) -> Result<()> {
+    let mut next = Some(Range::prefix(keys::records(table.tenant, table.number)));
+    while let Some(records) = next {
+        let body = async |t: &mut Transaction| drop_records(t, table, note, &records).await;
+        next = step(handle, tenant, body).await?;
+    }
+    Ok(())
+}
+
+/// Removes some records of a table that was dropped; which are left. They are not in the log: that
+/// the table was dropped is. What is behind a step is not looked at again: a store reads what was
+/// deleted just now, too, to find that it is gone.
+async fn drop_records(
+    transaction: &mut Transaction,
+    table: &Table,
+    note: &[u8],
+    records: &Range,
+) -> Result<Option<Range>> {
     transaction.logged = false;
-    let range = Range::prefix(keys::records(table.tenant, table.number));
-    let page = transaction.source.page(&range.forward().rows(STEP_ROWS)).await?;
+    let page = transaction.source.page(&records.clone().forward().rows(STEP_ROWS)).await?;
     for row in &page.rows {
         let (_, _, id) = keys::record_split(&row.key)?;
         transaction.remove(table, id).await?;
         if transaction.staging.bytes() > STEP_BYTES {
-            return Ok(true);
+            let from = [&row.key[..], &[0]].concat();
+            return Ok(Some(Range { from, until: records.until.clone() }));
         }
     }
-    let more = page.rest.is_some();
-    if !more {
+    if page.rest.is_none() {
         let marks = Range::prefix(keys::marks(table.tenant, table.number));
         for row in transaction.rows(marks).await? {
             transaction.beside.delete(&row.key);
         }
         transaction.beside.delete(note);
     }
-    Ok(more)
+    Ok(page.rest.map(|rest| rest.range))
 }
 
 /// Removes some links of a record that died. Links of a later birth stay.

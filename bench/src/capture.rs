@@ -69,6 +69,10 @@ impl Store for Capture {
         self.inner.read_part(part, bytes)
     }
 
+    fn map_part(&self, part: PartId) -> BoxFuture<'_, Result<Option<Bytes>>> {
+        self.inner.map_part(part)
+    }
+
     fn drop_part(&self, part: PartId) -> BoxFuture<'_, Result<()>> {
         self.inner.drop_part(part)
     }

@@ -258,6 +258,8 @@ struct Group {
     schema_changed: bool,
     /// Tenants that it drops.
     dropped: Vec<TenantNo>,
+    /// How much it changes of each tenant.
+    changed: Vec<(TenantNo, u64)>,
     version: Version,
     instant: i64,
     durability: Durability,
@@ -334,6 +336,7 @@ impl Committer {
             swept: false,
             schema_changed: false,
             dropped: Vec::new(),
+            changed: Vec::new(),
             version: head.version,
             // A clock that jumps back does not take the instants with it; what is committed once
             // more brings its own.
@@ -455,6 +458,7 @@ impl Committer {
             schema: if request.schema_changed { version } else { previous.schema },
         };
         let latest = Previous { version, schema: head.schema };
+        group.changed.push((tenant, log.len() as u64));
         batch.put_with(&keys::log(tenant, version), |bytes| log.finish(head, bytes));
         let now = self.shared.world.now_ms().min(i64::MAX as u64) as i64;
         // Nobody asks for that of what happened elsewhere long ago.
@@ -489,7 +493,7 @@ impl Committer {
     /// Commits the batch, publishes the new version and answers everybody.
     fn land(&mut self, head: &Head, group: Group) -> Result<()> {
         let Group { mut batch, own, mut replies, marks, swept, schema_changed, .. } = group;
-        let Group { version, instant: now, durability, dropped, .. } = group;
+        let Group { version, instant: now, durability, dropped, changed, .. } = group;
         // What makes no version makes no instant.
         let instant = if version > head.version { now } else { head.instant };
         batch.append(own);
@@ -550,6 +554,9 @@ impl Committer {
         }
         if schema_changed {
             self.shared.build.ring();
+        }
+        if self.shared.settings.finding.is_some() {
+            self.shared.find_later(&changed);
         }
         for reply in replies {
             answer(reply.sender, Ok(reply.answer));

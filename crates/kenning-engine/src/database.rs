@@ -155,6 +155,20 @@ impl Database {
                 drop(builder);
             };
             world.spawn("kenning-builder", Box::new(build));
+            let (sealer, ending) = (Arc::clone(&shared), running.begin());
+            let seal = move || {
+                let _ending = ending;
+                crate::sealed::seal::run(&sealer);
+                drop(sealer);
+            };
+            world.spawn("kenning-sealer", Box::new(seal));
+            let (embedder, ending) = (Arc::clone(&shared), running.begin());
+            let embed = move || {
+                let _ending = ending;
+                crate::embedding::run(&embedder);
+                drop(embedder);
+            };
+            world.spawn("kenning-embedder", Box::new(embed));
         }
         let guard = Arc::new(Guard { shared: Arc::clone(&shared), running });
         let tenant = Arc::clone(shared.tenants.root());
@@ -394,7 +408,8 @@ impl Database {
             let view = self.view()?;
             let works = Range::prefix(keys::index_works_of(self.tenant.number));
             if view.source.page(&works.forward().rows(1)).await?.rows.is_empty() {
-                return Ok(());
+                drop(view);
+                return crate::embedding::wait(shared, self.tenant.number).await;
             }
             drop(view);
             if let Some(error) = shared.build.failure() {

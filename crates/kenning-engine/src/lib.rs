@@ -16,6 +16,7 @@ mod change; // drafts to staged writes
 mod committer; // the one thread that commits
 mod content; // what is known, in one order, and its hash
 mod database; // the handle of a user
+mod embedding; // what models say of texts, computed in the background
 mod find; // records by property values
 mod history; // what a record was
 mod log; // the numbered list of changes, and who follows it
@@ -29,6 +30,7 @@ mod prune; // trimming the past
 mod purge; // removing values from everywhere
 mod reference; // `table/key`, an id, or a bare name
 mod replay; // a database that is made of what another one knew
+mod sealed; // words and vectors: pieces, parts, and how they follow the log
 mod settings; // what can be set
 mod shared; // what the handles and threads of one database share
 mod staging; // a transaction's own writes, over what it reads

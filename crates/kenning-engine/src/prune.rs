@@ -13,6 +13,7 @@ use kenning_store::{Batch, Error, Range, Result, Row, Scan, Space};
 use crate::database::Database;
 use crate::log::{Beside, write_beside};
 use crate::purge::Trimming;
+use crate::sealed::spec::WATERMARK;
 use crate::view::{At, View};
 
 /// Rows that one step removes.
@@ -61,6 +62,10 @@ impl Database {
 async fn prune_log(view: &View, tenant: TenantNo, until: Version) -> Result<u64> {
     let mut until = until;
     for row in view.rows(Range::prefix(keys::watermarks(tenant))).await? {
+        // The embedder begins with the records where the log is gone.
+        if keys::watermark_split(&row.key)?.1.starts_with(WATERMARK) {
+            continue;
+        }
         until = until.min(entry::check(&row.value)?.0 + 1);
     }
     let last = Range::prefix(keys::logs(tenant)).backward().rows(1);

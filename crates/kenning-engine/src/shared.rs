@@ -5,14 +5,18 @@ use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
-use kenning_record::{Version, entry};
+use kenning_record::{TenantNo, Version, entry};
 use kenning_store::{BoxFuture, Bytes, Error, ErrorKind, Found, Page, Result, Scan, Snapshot};
 use kenning_store::{Space, Store, World};
 
 use crate::cache::{Cache, CacheKey, cache_key};
 use crate::committer::Queue;
+use crate::embedding::Unembedded;
 use crate::purge::IsTrimming;
+use crate::sealed::Sealed;
+use crate::sealed::seal::Unsealed;
 use crate::settings::Settings;
 use crate::tenant::Tenants;
 use crate::window::Hasher;
@@ -50,6 +54,11 @@ pub(crate) struct Shared {
     wakers: Mutex<HashMap<u64, Waker>>,
     pub(crate) sweep: Signal,
     pub(crate) build: Signal,
+    pub(crate) seal: Signal,
+    pub(crate) sealed: Sealed,
+    pub(crate) unsealed: Unsealed,
+    pub(crate) embed: Signal,
+    pub(crate) unembedded: Unembedded,
     /// The keys of the marks that somebody moves.
     pub(crate) marks: Mutex<BTreeSet<Vec<u8>>>,
     /// Whether somebody removes the past.
@@ -131,6 +140,11 @@ impl Shared {
             wakers: Mutex::default(),
             sweep: Signal::default(),
             build: Signal::default(),
+            seal: Signal::default(),
+            sealed: Sealed::default(),
+            unsealed: Unsealed::default(),
+            embed: Signal::default(),
+            unembedded: Unembedded::default(),
             marks: Mutex::default(),
             trimming: IsTrimming::default(),
         }
@@ -177,6 +191,21 @@ impl Shared {
         }
         self.version.store(version, Ordering::Release);
         self.nudge();
+    }
+
+    /// Leaves it to the sealer and the embedder to follow what changed of these tenants.
+    pub(crate) fn find_later(&self, changed: &[(TenantNo, u64)]) {
+        let mut is_due = false;
+        for (tenant, changes) in changed {
+            is_due |= self.unsealed.note(*tenant, *changes);
+            self.unembedded.note(*tenant);
+        }
+        if is_due {
+            self.seal.ring();
+        }
+        if !changed.is_empty() {
+            self.embed.ring();
+        }
     }
 
     /// Makes everybody who waits look again.
@@ -226,6 +255,8 @@ impl Shared {
         self.queue.close();
         self.sweep.close();
         self.build.close();
+        self.seal.close();
+        self.embed.close();
         self.nudge();
         drop(open);
     }
@@ -397,6 +428,13 @@ impl Signal {
         state.rung = false;
         state.failed = None;
         !state.closed
+    }
+
+    /// Waits so long, or until the database is closed, which is `false`. Rings are left for `wait`.
+    pub(crate) fn wait_at_most(&self, ms: u64) -> bool {
+        let time = Duration::from_millis(ms);
+        let waited = self.bell.wait_timeout_while(self.state(), time, |state| !state.closed);
+        !waited.expect("no holder of this lock panics").0.closed
     }
 
     /// Notes why a round of work did not come to its end.

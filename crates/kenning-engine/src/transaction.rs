@@ -12,6 +12,7 @@ use crate::Isolation;
 use crate::committer::{Committed, Given, Refused, Request, unknown};
 use crate::database::Handle;
 use crate::log::TransactionId;
+use crate::shared::Waiting;
 use crate::staging::{Staged, Staging};
 use crate::table::{Table, number};
 use crate::tenant::Tenant;
@@ -182,7 +183,27 @@ impl Transaction {
     pub(crate) async fn answered(&self, submitted: Result<Submitted>) -> Result<Committed> {
         match submitted? {
             Submitted::Nothing(committed) => Ok(committed),
-            Submitted::Waiting(answer) => answered(&self.handle, self.id, answer).await,
+            Submitted::Waiting(answer) => {
+                let committed = answered(&self.handle, self.id, answer).await?;
+                self.make_way().await;
+                Ok(committed)
+            }
+        }
+    }
+
+    /// Waits as long as the sealer does not keep up with what its tenant writes.
+    async fn make_way(&self) {
+        let shared = self.handle.shared();
+        if !shared.unsealed.is_full(self.tenant.number) {
+            return;
+        }
+        let waiting = Waiting::new(shared);
+        loop {
+            let seen = shared.published();
+            if !shared.unsealed.is_full(self.tenant.number) || !shared.is_open() {
+                return;
+            }
+            waiting.moved(seen).await;
         }
     }
 

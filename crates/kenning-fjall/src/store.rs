@@ -551,6 +551,10 @@ impl Store for FjallStore {
         Box::pin(async move { self.engine.folder.read_part(part, bytes) })
     }
 
+    fn map_part(&self, part: PartId) -> BoxFuture<'_, Result<Option<Bytes>>> {
+        Box::pin(async move { self.engine.folder.map_part(part) })
+    }
+
     fn drop_part(&self, part: PartId) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move { self.engine.folder.drop_part(part) })
     }

@@ -12,6 +12,7 @@ mod links; // links by source and by target
 mod maintain; // the difference between two sets of entries
 mod mask; // which rows of a part a question may see
 mod names; // keys and aliases to ids
+mod texts; // what a record says to the indexes over words and vectors
 mod vectors; // what an index over vectors promises
 mod words; // what an index over words promises
 
@@ -22,7 +23,7 @@ pub use links::{Arc, LinkEntry, Links, direction};
 pub use maintain::{Claim, Edit, Entries, Entry, Index, Subject, difference};
 pub use mask::{Bitmap, Mask};
 pub use names::{Names, entry_id};
-pub use vectors::{Metric, Near, NearCost, NearQuestion};
-pub use vectors::{VectorIndex, VectorPart, VectorSpec, VectorTail};
+pub use texts::{PLACES_APART_MAX, Place, text_of, vector_of, words_of};
+pub use vectors::{Near, NearCost, NearQuestion, VectorIndex, VectorPart, VectorTail};
 pub use words::{Around, WINDOW_ROWS, WordArm, WordHit};
 pub use words::{WordIndex, WordPart, WordQuestion, WordRow};

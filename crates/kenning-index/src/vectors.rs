@@ -6,29 +6,10 @@
 
 use std::sync::Arc;
 
+use kenning_record::VectorSpec;
 use kenning_store::{Bytes, Result};
 
 use crate::Mask;
-
-/// What the vectors of one index have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VectorSpec {
-    /// Numbers in a vector.
-    pub dimensions: usize,
-    /// How far two vectors are from each other.
-    pub metric: Metric,
-}
-
-/// How far two vectors are from each other. Nearer is less.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
-    /// One minus the cosine of their angle: 0 to 2. A vector of length 0 is 1 from every other.
-    Cosine,
-    /// Minus their inner product.
-    InnerProduct,
-    /// The square of their Euclidean distance.
-    L2,
-}
 
 /// A row that is near.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,6 +68,9 @@ pub trait VectorIndex: Send + Sync {
 pub trait VectorPart: Send + Sync {
     /// Rows that it has.
     fn rows(&self) -> u32;
+
+    /// Whether it has a graph.
+    fn has_graph(&self) -> bool;
 
     /// The vector of a row, as it was given.
     fn vector(&self, row: u32) -> &[f32];

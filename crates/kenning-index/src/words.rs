@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use kenning_store::{Bytes, Result};
 
-use crate::Mask;
+use crate::{Bitmap, Mask};
 
 /// The texts of one row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,6 +65,10 @@ pub trait WordIndex: Send + Sync {
         language: &str,
         rows: &mut dyn Iterator<Item = Result<WordRow>>,
     ) -> Result<Vec<u8>>;
+
+    /// The body of a part with the rows of several, one part behind the other: those that the
+    /// bitmap of each part has.
+    fn merge(&self, parts: &[(Arc<dyn WordPart>, &Bitmap)]) -> Result<Vec<u8>>;
 
     /// Opens the body of a part. The bytes may be mapped from a file. Refuses what it did not
     /// write as `Corrupt`.

@@ -225,6 +225,39 @@ pub fn mark_split(key: &[u8]) -> Result<(TenantNo, TableNo, Id)> {
     id_split(Space::Marks, key)
 }
 
+/// Which parts a sealed index of a table has.
+pub fn sealed(tenant: TenantNo, table: TableNo, slot: &str) -> Vec<u8> {
+    Key::new(Space::Sealed).u32(tenant).u32(table).text(slot).into_bytes()
+}
+
+/// What all sealed indexes of a tenant begin with.
+pub fn sealed_of(tenant: TenantNo) -> Vec<u8> {
+    Key::new(Space::Sealed).u32(tenant).into_bytes()
+}
+
+/// Tenant, table and slot in a key made by `sealed`.
+pub fn sealed_split(key: &[u8]) -> Result<(TenantNo, TableNo, String)> {
+    let mut reader = KeyReader::new(Space::Sealed, key)?;
+    let parts = (reader.u32()?, reader.u32()?, reader.text()?);
+    reader.end().map(|()| parts)
+}
+
+/// What the model of this id says of `text`.
+pub fn vector(tenant: TenantNo, model: &str, text: &str) -> Vec<u8> {
+    let hash = blake3::hash(text.as_bytes());
+    let (half, _) = hash.as_bytes().split_first_chunk().expect("a hash has 32 bytes");
+    Key::new(Space::Vectors).u32(tenant).id(&model_hash(model)).id(half).into_bytes()
+}
+
+/// What all that a model says begins with.
+pub fn vectors_of(tenant: TenantNo, model: &str) -> Vec<u8> {
+    Key::new(Space::Vectors).u32(tenant).id(&model_hash(model)).into_bytes()
+}
+
+fn model_hash(model: &str) -> [u8; 16] {
+    *blake3::hash(model.as_bytes()).as_bytes().first_chunk().expect("a hash has 32 bytes")
+}
+
 /// The key of a record. It is made often, and allocates nothing.
 pub type RecordKey = [u8; RECORD_KEY_BYTES];
 
@@ -513,12 +546,14 @@ pub fn ranges_of(tenant: TenantNo) -> Vec<(Space, Range)> {
             Space::Outcomes
             | Space::Watermarks
             | Space::Marks
+            | Space::Sealed
             | Space::Records
             | Space::Births
             | Space::Names
             | Space::Fields
             | Space::Links
-            | Space::Log => ranges.push((space, of(space))),
+            | Space::Log
+            | Space::Vectors => ranges.push((space, of(space))),
         }
         if space.is_exact() {
             ranges.push((Space::History, history_range(&of(space))));

@@ -64,6 +64,14 @@ pub struct Schema {
     /// The indexes, in the order in which they are named: `unique` ones first. Paths that are
     /// both `unique` and `indexed` have one index, which is unique.
     pub indexes: Vec<IndexSpec>,
+    /// What is found by its meaning: the texts at these paths, as one.
+    pub embed: Option<Embedding>,
+    /// The same once more, by another model.
+    pub embed_alt: Option<Embedding>,
+    /// What is found by its words; every text if nothing is said.
+    pub words: Option<Vec<Path>>,
+    /// Properties that are vectors.
+    pub vectors: Vec<GivenVectors>,
     /// Who the table is for.
     pub category: Category,
     /// `None` where there is nothing to check.
@@ -77,6 +85,65 @@ pub struct IndexSpec {
     pub paths: Vec<Path>,
     /// Whether no two records may have the same values.
     pub unique: bool,
+}
+
+/// Which texts a model turns into a vector.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Embedding {
+    /// Where the texts are; one behind the other they are one.
+    pub paths: Vec<Path>,
+    /// The name of the model; the database's own if none is given.
+    pub model: Option<String>,
+}
+
+/// A property that is a vector.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GivenVectors {
+    /// Where it is.
+    pub path: Path,
+    /// What all of them have in common.
+    pub spec: VectorSpec,
+    /// Which model they are from, if that is told.
+    pub model: Option<String>,
+}
+
+/// What the vectors of one index have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct VectorSpec {
+    /// Numbers in a vector.
+    pub dimensions: usize,
+    /// How far two vectors are from each other.
+    pub metric: Metric,
+}
+
+/// How far two vectors are from each other. Nearer is less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Metric {
+    /// One minus the cosine of their angle: 0 to 2. A vector of length 0 is 1 from every other.
+    #[default]
+    Cosine,
+    /// Minus their inner product.
+    InnerProduct,
+    /// The square of their Euclidean distance.
+    L2,
+}
+
+impl Metric {
+    const ALL: [Metric; 3] = [Metric::Cosine, Metric::InnerProduct, Metric::L2];
+
+    /// Its name in a schema.
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::Cosine => "cosine",
+            Metric::InnerProduct => "inner_product",
+            Metric::L2 => "l2",
+        }
+    }
+
+    /// The metric of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Metric::ALL.into_iter().find(|metric| metric.name() == name)
+    }
 }
 
 /// Who a table is for.
@@ -115,6 +182,10 @@ impl Default for Schema {
             json: Json::Object(serde_json::Map::new()),
             key: None,
             indexes: Vec::new(),
+            embed: None,
+            embed_alt: None,
+            words: None,
+            vectors: Vec::new(),
             category: Category::default(),
             validator: None,
         }

@@ -302,6 +302,25 @@ impl Folder {
         Ok(Some(Bytes::from(read)))
     }
 
+    /// All of `part`, mapped; `None` if there is no such part. Its length is checked, and nothing
+    /// else.
+    pub fn map_part(&self, part: PartId) -> Result<Option<Bytes>> {
+        let path = self.part_path(part);
+        let failed = |error| io_error("mapping", &path, error);
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(failed)?,
+        };
+        let mapped = Bytes::from_owner(crate::raw::map(&file).map_err(failed)?);
+        let size = mapped.len().checked_sub(TRAILER_BYTES);
+        let size = size.ok_or_else(|| damaged_part(part, "it is cut"))?;
+        let said = mapped[size..].first_chunk().map(|said| u64::from_le_bytes(*said));
+        if said != Some(size as u64) {
+            return Err(damaged_part(part, "it is cut"));
+        }
+        Ok(Some(mapped.slice(..size)))
+    }
+
     /// Removes `part`, present or not.
     pub fn drop_part(&self, part: PartId) -> Result<()> {
         let path = self.part_path(part);

@@ -16,6 +16,7 @@ mod lock; // who has a folder open
 mod memory; // the engine that forgets
 mod page; // rows on their way into a page
 mod range; // which keys, in which direction, how many
+mod raw; // a file in memory; the only unsafe
 pub mod regions; // which key goes where, in engines that keep spaces apart
 mod space; // the first byte of every key
 mod store; // the two traits

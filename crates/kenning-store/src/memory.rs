@@ -205,6 +205,10 @@ impl Store for Memory {
         })
     }
 
+    fn map_part(&self, part: PartId) -> BoxFuture<'_, Result<Option<Bytes>>> {
+        self.read_part(part, 0..u64::MAX)
+    }
+
     fn drop_part(&self, part: PartId) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
             self.parts.write().expect(NO_PANIC).remove(&part);

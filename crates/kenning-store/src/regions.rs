@@ -8,7 +8,7 @@
 use crate::{Range, Space};
 
 /// The names of the families. A key's family is an index into it. What is stored depends on it.
-pub const FAMILIES: [&str; 7] = [
+pub const FAMILIES: [&str; 8] = [
     "default",
     Space::Records.name(),
     Space::History.name(),
@@ -16,6 +16,7 @@ pub const FAMILIES: [&str; 7] = [
     Space::Names.name(),
     Space::Fields.name(),
     Space::Links.name(),
+    Space::Vectors.name(),
 ];
 
 const DEFAULT: usize = 0;
@@ -23,8 +24,15 @@ const FIRST_BYTES: usize = 256;
 
 const BY_FIRST_BYTE: [usize; FIRST_BYTES] = {
     let mut families = [DEFAULT; FIRST_BYTES];
-    let own =
-        [Space::Records, Space::History, Space::Log, Space::Names, Space::Fields, Space::Links];
+    let own = [
+        Space::Records,
+        Space::History,
+        Space::Log,
+        Space::Names,
+        Space::Fields,
+        Space::Links,
+        Space::Vectors,
+    ];
     let mut idx = 0;
     while idx < own.len() {
         // In the order of `FAMILIES`, behind the default one.

@@ -14,6 +14,8 @@ pub enum Space {
     Watermarks = 0x04,
     /// How far work that comes in pieces has come.
     Marks = 0x05,
+    /// Which parts the sealed indexes have.
+    Sealed = 0x06,
     /// Records by id.
     Records = 0x10,
     /// How often an id has been born.
@@ -28,16 +30,19 @@ pub enum Space {
     History = 0x20,
     /// The numbered list of changes.
     Log = 0x30,
+    /// What models said of texts.
+    Vectors = 0x40,
 }
 
 impl Space {
     /// Every space, in order of its byte.
-    pub const ALL: [Space; 12] = [
+    pub const ALL: [Space; 14] = [
         Space::Meta,
         Space::Clock,
         Space::Outcomes,
         Space::Watermarks,
         Space::Marks,
+        Space::Sealed,
         Space::Records,
         Space::Births,
         Space::Names,
@@ -45,6 +50,7 @@ impl Space {
         Space::Links,
         Space::History,
         Space::Log,
+        Space::Vectors,
     ];
 
     /// The byte.
@@ -60,6 +66,7 @@ impl Space {
             Space::Outcomes => "outcomes",
             Space::Watermarks => "watermarks",
             Space::Marks => "marks",
+            Space::Sealed => "sealed",
             Space::Records => "records",
             Space::Births => "births",
             Space::Names => "names",
@@ -67,6 +74,7 @@ impl Space {
             Space::Links => "links",
             Space::History => "history",
             Space::Log => "log",
+            Space::Vectors => "vectors",
         }
     }
 
@@ -80,8 +88,10 @@ impl Space {
             | Space::Outcomes
             | Space::Watermarks
             | Space::Marks
+            | Space::Sealed
             | Space::History
-            | Space::Log => false,
+            | Space::Log
+            | Space::Vectors => false,
         }
     }
 }

@@ -4,7 +4,8 @@
 use kenning_store::{Error, Result};
 use serde_json::Map;
 
-use super::{Category, EXTENSION, INDEX_PATHS_MAX, IndexSpec, Schema, malformed};
+use super::{Category, EXTENSION, Embedding, GivenVectors, INDEX_PATHS_MAX, IndexSpec, Metric};
+use super::{Schema, VectorSpec, malformed};
 use crate::{Json, Path, suggest};
 
 const MEMBERS: [&str; 14] = [
@@ -24,7 +25,6 @@ const MEMBERS: [&str; 14] = [
     "version",
 ];
 const VECTOR_MEMBERS: [&str; 3] = ["dimensions", "metric", "model"];
-const METRICS: [&str; 3] = ["cosine", "inner_product", "l2"];
 const DIMENSIONS_MAX: u64 = 65_536;
 
 /// Reads the member `x-kenning` into `schema`.
@@ -45,12 +45,19 @@ pub(super) fn read(json: &Json, schema: &mut Schema) -> Result<()> {
             read_indexes(&place, unique, &mut schema.indexes)?;
         }
     }
-    ["embed", "embed_alt", "words"].into_iter().filter_map(member).try_for_each(|m| m.paths())?;
-    ["model", "model_alt"].into_iter().filter_map(member).try_for_each(|m| m.text().map(|_| ()))?;
+    let paths = |name| member(name).map(|place| place.paths()).transpose();
+    let model = |name| member(name).map(|place| place.text().map(str::to_owned)).transpose();
+    let embedding = |paths, model| Embedding { paths, model };
+    let (default, alt) = (model("model")?, model("model_alt")?);
+    schema.embed = paths("embed")?.map(|paths| embedding(paths, default));
+    schema.embed_alt = paths("embed_alt")?.map(|paths| embedding(paths, alt));
+    schema.words = paths("words")?;
+    if let Some(place) = member("vectors") {
+        schema.vectors = place.vectors()?;
+    }
     ["links"].into_iter().filter_map(member).try_for_each(|m| m.links())?;
     ["claims"].into_iter().filter_map(member).try_for_each(|m| m.object().map(|_| ()))?;
     ["synonyms"].into_iter().filter_map(member).try_for_each(|m| m.synonyms())?;
-    ["vectors"].into_iter().filter_map(member).try_for_each(|m| m.vectors())?;
     ["version"].into_iter().filter_map(member).try_for_each(|m| m.version())
 }
 
@@ -134,8 +141,8 @@ impl<'a> Place<'a> {
         text.parse().map_err(|e| self.wrong("is not the path of a property").because(e))
     }
 
-    fn paths(&self) -> Result<()> {
-        self.items()?.try_for_each(|item| item.path().map(|_| ()))
+    fn paths(&self) -> Result<Vec<Path>> {
+        self.items()?.map(|item| item.path()).collect()
     }
 
     fn category(&self) -> Result<Category> {
@@ -156,29 +163,36 @@ impl<'a> Place<'a> {
             .try_for_each(|(_, words)| words.items()?.try_for_each(|word| word.text().map(|_| ())))
     }
 
-    fn vectors(&self) -> Result<()> {
-        self.members()?.try_for_each(|(name, vector)| {
-            name.parse::<Path>().map_err(|e| vector.wrong("is not named by a path").because(e))?;
-            vector.vector()
-        })
+    fn vectors(&self) -> Result<Vec<GivenVectors>> {
+        self.members()?
+            .map(|(name, vector)| {
+                let named = name.parse::<Path>();
+                let path = named.map_err(|e| vector.wrong("is not named by a path").because(e))?;
+                vector.vector(path)
+            })
+            .collect()
     }
 
-    fn vector(&self) -> Result<()> {
+    fn vector(&self, path: Path) -> Result<GivenVectors> {
         check_members(&self.at, self.object()?, &VECTOR_MEMBERS)?;
-        let mut dimensions = None;
+        let (mut dimensions, mut metric, mut model) = (None, Metric::default(), None);
         for (name, place) in self.members()? {
             match name {
                 "dimensions" => dimensions = place.json.as_u64(),
-                "metric" if !METRICS.contains(&place.text()?) => {
-                    return Err(place.wrong(&format!("is not one of {}", METRICS.join(", "))));
-                }
-                _ => place.text().map(|_| ())?,
+                "metric" => metric = place.metric()?,
+                _ => model = Some(place.text()?.to_owned()),
             }
         }
-        match dimensions {
-            Some(1..=DIMENSIONS_MAX) => Ok(()),
-            _ => Err(self.wrong(&format!("has no dimensions from 1 to {DIMENSIONS_MAX}"))),
-        }
+        let Some(dimensions @ 1..=DIMENSIONS_MAX) = dimensions else {
+            return Err(self.wrong(&format!("has no dimensions from 1 to {DIMENSIONS_MAX}")));
+        };
+        let spec = VectorSpec { dimensions: dimensions as usize, metric };
+        Ok(GivenVectors { path, spec, model })
+    }
+
+    fn metric(&self) -> Result<Metric> {
+        let names = Metric::ALL.map(Metric::name).join(", ");
+        Metric::named(self.text()?).ok_or_else(|| self.wrong(&format!("is not one of {names}")))
     }
 
     fn version(&self) -> Result<()> {

@@ -1,0 +1,215 @@
+//! Sealed indexes: words and vectors.
+//!
+//! An exact index is written with the record. A sealed one could not be: it is made for searching,
+//! and changes in large pieces. So **the log is its tail**: what a table says to an index up to some
+//! version, its *position*, is in pieces, and what came since is read from the log by whoever needs
+//! it first, a search or the sealer. A piece in memory becomes a part on the disk when there is
+//! enough of it; the list of parts, with the position up to which they are complete, is one entry
+//! in the store, written when the parts are durable. After a crash the rest is read from the log once
+//! more. Below [`seal::ROWS_MIN`] rows there are no parts at all.
+//!
+//! Every row says from which version on it is there, and until when ([`roster`]), so one set of
+//! pieces serves the views of many versions. Rows that ended are left out when pieces are merged:
+//! a view from before that is answered from its records, by an index that is made for it and
+//! thrown away. That is slow and never wrong, and it is what answers too while an index is not
+//! there yet. Each hit is held against its view in any case.
+//!
+//! What a model says of a text is computed later, and kept by the hash of the text. The position of
+//! an index over such vectors is how far they were computed.
+
+pub(crate) mod collect; // records to rows
+pub(crate) mod follow; // catching up with the log
+mod part; // the bytes of a part
+pub(crate) mod piece; // some rows, and what finds them
+pub(crate) mod roster; // whose rows they are, from when until when
+pub(crate) mod seal; // pieces to parts, in the background
+pub(crate) mod spec; // which indexes a table has
+pub(crate) mod state; // which parts an index has
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use kenning_index::{Embedder, VectorIndex, WordIndex};
+use kenning_record::{TableNo, TenantNo, Version};
+use kenning_store::Result;
+
+use crate::shared::{Shared, Waiting};
+use piece::Piece;
+use spec::Spec;
+
+/// What finds by words and by meaning. It is handed in from above, as stores are.
+#[derive(Clone)]
+pub struct Finding {
+    /// Words to pieces and answers.
+    pub words: Arc<dyn WordIndex>,
+    /// Vectors to pieces and answers.
+    pub vectors: Arc<dyn VectorIndex>,
+    /// The models.
+    pub embedders: Arc<dyn Embedders>,
+}
+
+/// The models that there are.
+pub trait Embedders: Send + Sync {
+    /// The model of this name or id; without one, the one for tables that name none. Refuses one
+    /// that is not there.
+    fn embedder(&self, model: Option<&str>) -> Result<Arc<dyn Embedder>>;
+}
+
+impl fmt::Debug for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Finding")
+    }
+}
+
+/// The sealed indexes of every tenant that somebody searched, or wrote enough to.
+#[derive(Default)]
+pub(crate) struct Sealed {
+    tenants: Mutex<HashMap<TenantNo, Arc<Library>>>,
+}
+
+/// The sealed indexes of one tenant.
+#[derive(Default)]
+pub(crate) struct Library {
+    sight: Mutex<Arc<Sight>>,
+    /// Whether somebody changes the sight.
+    turn: AtomicBool,
+}
+
+/// The indexes of a tenant as a search finds them. It is replaced, never changed.
+#[derive(Clone, Default)]
+pub(crate) struct Sight {
+    /// At which version its tables were looked at; none if they never were.
+    pub(crate) tables_at: Option<Version>,
+    pub(crate) indexes: Vec<Arc<Index>>,
+}
+
+/// One index.
+#[derive(Clone)]
+pub(crate) struct Index {
+    pub(crate) table: TableNo,
+    pub(crate) spec: Arc<Spec>,
+    /// Parts first, in the order in which they were made.
+    pub(crate) pieces: Vec<Arc<Piece>>,
+    /// What was written up to this version is in the pieces.
+    pub(crate) position: Version,
+    /// What was written up to this version is in the parts.
+    pub(crate) sealed_at: Version,
+    /// Views from before are not answered by the pieces.
+    pub(crate) ready_from: Version,
+    /// Whether the pieces are complete up to the position. If not, the sealer makes them.
+    pub(crate) is_ready: bool,
+    /// Whether the table asks for something else by now.
+    pub(crate) is_stale: bool,
+}
+
+impl Sealed {
+    pub(crate) fn library(&self, tenant: TenantNo) -> Arc<Library> {
+        let mut tenants = self.tenants.lock().expect("no holder of this lock panics");
+        Arc::clone(tenants.entry(tenant).or_default())
+    }
+
+    /// Forgets what is in memory of a tenant, which is read again when it is asked for.
+    pub(crate) fn forget(&self, tenant: TenantNo) {
+        self.tenants.lock().expect("no holder of this lock panics").remove(&tenant);
+    }
+}
+
+impl Library {
+    pub(crate) fn sight(&self) -> Arc<Sight> {
+        Arc::clone(&self.sight.lock().expect("no holder of this lock panics"))
+    }
+
+    fn show(&self, sight: Sight) -> Arc<Sight> {
+        let sight = Arc::new(sight);
+        *self.sight.lock().expect("no holder of this lock panics") = Arc::clone(&sight);
+        sight
+    }
+
+    /// Waits until nobody else changes the sight.
+    async fn turn(self: &Arc<Self>, shared: &Arc<Shared>) -> Turn {
+        let waiting = Waiting::new(shared);
+        loop {
+            let seen = shared.published();
+            if !self.turn.swap(true, Ordering::AcqRel) {
+                return Turn { library: Arc::clone(self), shared: Arc::clone(shared) };
+            }
+            waiting.moved(seen).await;
+        }
+    }
+}
+
+/// Held by who changes the sight of a library.
+struct Turn {
+    library: Arc<Library>,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.library.turn.store(false, Ordering::Release);
+        self.shared.nudge();
+    }
+}
+
+impl Sight {
+    /// The index of a table that has this name.
+    pub(crate) fn index(&self, table: TableNo, name: &str) -> Option<&Arc<Index>> {
+        self.indexes.iter().find(|index| index.table == table && index.spec.name() == name)
+    }
+
+    /// The same with another state of one index.
+    fn with(&self, index: Index) -> Sight {
+        let name = index.spec.name();
+        let is_other =
+            |other: &&Arc<Index>| other.table != index.table || other.spec.name() != name;
+        let mut indexes: Vec<Arc<Index>> = self.indexes.iter().filter(is_other).cloned().collect();
+        indexes.push(Arc::new(index));
+        Sight { indexes, ..self.clone() }
+    }
+}
+
+impl Index {
+    /// Rows in pieces that are in memory only.
+    pub(crate) fn tail_rows(&self) -> u64 {
+        self.tail().map(|piece| u64::from(piece.rows())).sum()
+    }
+
+    pub(crate) fn tail_bytes(&self) -> usize {
+        self.tail().map(|piece| piece.bytes).sum()
+    }
+
+    pub(crate) fn tail(&self) -> impl Iterator<Item = &Arc<Piece>> {
+        self.pieces.iter().filter(|piece| piece.part.is_none())
+    }
+
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Arc<Piece>> {
+        self.pieces.iter().filter(|piece| piece.part.is_some())
+    }
+
+    /// Whether a view of this version is answered by the pieces.
+    pub(crate) fn serves(&self, version: Version) -> bool {
+        self.is_ready && self.ready_from <= version
+    }
+
+    /// The same with one more piece, which ends rows of the others.
+    pub(crate) fn push(&mut self, piece: Piece) {
+        for other in &self.pieces {
+            other.roster.outdate(&piece.roster);
+        }
+        self.pieces.push(Arc::new(piece));
+    }
+
+    /// The same with `merged` in the place of `pieces`.
+    pub(crate) fn replace(&mut self, pieces: &[Arc<Piece>], merged: Piece) {
+        let is_one = |piece: &Arc<Piece>| pieces.iter().any(|one| Arc::ptr_eq(one, piece));
+        let at = self.pieces.iter().position(is_one).unwrap_or(self.pieces.len());
+        self.pieces.retain(|piece| !is_one(piece));
+        // What was written since it was made ended rows of what it was made of.
+        for other in &self.pieces {
+            merged.roster.outdate(&other.roster);
+        }
+        self.pieces.insert(at, Arc::new(merged));
+    }
+}

@@ -1,0 +1,342 @@
+//! Catching up with the log.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kenning_record::{LogEntry, TableNo, Version, entry, keys};
+use kenning_store::{Result, Row};
+
+use super::collect::{self, Changed, Collect};
+use super::piece::{Merge, Piece, PieceDraft};
+use super::roster::Change;
+use super::seal::ROWS_MIN;
+use super::spec::Spec;
+use super::state::State;
+use super::{Finding, Index, Library, Sight};
+use crate::table::{Table, number};
+use crate::view::View;
+
+/// Changes of the log that become one piece, unless they have too many bytes.
+const STEP_ROWS: usize = 5_000;
+const STEP_BYTES: usize = 16 << 20;
+/// Pieces in memory that are about as large before they become one.
+const PIECES_ALIKE_MAX: usize = 4;
+
+/// How far the texts of a table were computed; `None` if they were not begun with.
+pub(crate) async fn embedded(view: &View, table: TableNo, spec: &Spec) -> Result<Option<Version>> {
+    let key = keys::watermark(view.tenant.number, &spec.watermark(table));
+    let Some(bytes) = view.source.get(&key).await? else { return Ok(None) };
+    Ok(Some(entry::check(&bytes)?.0.min(view.version)))
+}
+
+impl Library {
+    /// The indexes, with everything up to the version of `view`, which is one of the present; those
+    /// over what a model says as far as it was computed.
+    pub(crate) async fn follow(
+        self: &Arc<Self>,
+        view: &View,
+        finding: &Finding,
+    ) -> Result<Arc<Sight>> {
+        let shared = view.handle.shared();
+        loop {
+            // Before the sight: tables that change later are looked at later.
+            let schemas = shared.schemas();
+            let sight = self.sight();
+            let targets = Targets::of(view, &sight).await?;
+            if sight.tables_at == Some(schemas) && targets.lag(&sight).is_none() {
+                return Ok(sight);
+            }
+            let _turn = self.turn(shared).await;
+            let sight = self.sight();
+            if sight.tables_at != Some(schemas) {
+                let now = View::now(&view.handle, &view.tenant)?;
+                self.show(look(&now, &sight, schemas, finding).await?);
+                continue;
+            }
+            let targets = Targets::of(view, &sight).await?;
+            if let Some(from) = targets.lag(&sight) {
+                self.show(step(view, &sight, &targets, from, finding).await?);
+            }
+        }
+    }
+}
+
+/// Up to which version each index can be followed, in the order of the sight.
+struct Targets(Vec<Version>);
+
+impl Targets {
+    async fn of(view: &View, sight: &Sight) -> Result<Self> {
+        let mut targets = Vec::with_capacity(sight.indexes.len());
+        for index in &sight.indexes {
+            targets.push(match index.spec.model() {
+                Some(_) => embedded(view, index.table, &index.spec).await?.unwrap_or(0),
+                None => view.version,
+            });
+        }
+        Ok(Targets(targets))
+    }
+
+    /// Where the log has to be read from.
+    fn lag(&self, sight: &Sight) -> Option<Version> {
+        let behind = |(index, target): &(&Arc<Index>, &Version)| {
+            index.is_ready && index.position < **target
+        };
+        sight.indexes.iter().zip(&self.0).filter(behind).map(|(index, _)| index.position).min()
+    }
+}
+
+/// Changes of the log, by their table.
+pub(crate) struct Changes {
+    pub(crate) by_table: HashMap<TableNo, Vec<Changed>>,
+    /// Nothing is missing up to this version.
+    pub(crate) until: Version,
+    /// Whether the log behind the position is gone.
+    pub(crate) is_cut: bool,
+}
+
+/// The sight some changes further on.
+async fn step(
+    view: &View,
+    sight: &Sight,
+    targets: &Targets,
+    from: Version,
+    finding: &Finding,
+) -> Result<Sight> {
+    let changes = read(view, from, STEP_ROWS).await?;
+    let mut next = sight.clone();
+    for (known, target) in sight.indexes.iter().zip(&targets.0) {
+        let target = (*target).min(changes.until);
+        if !known.is_ready || known.position >= target {
+            continue;
+        }
+        let mut index = (**known).clone();
+        if changes.is_cut {
+            // Then the records tell: the sealer makes it anew.
+            (index.is_ready, index.pieces) = (false, Vec::new());
+            next = next.with(index);
+            continue;
+        }
+        let none = Vec::new();
+        let changed = changes.by_table.get(&index.table).unwrap_or(&none);
+        let is_new = |it: &&Changed| index.position < it.change.version && it.change.version <= target;
+        let new: Vec<Changed> = changed.iter().filter(is_new).map(Changed::copy).collect();
+        let mut draft = PieceDraft::default();
+        let (tenant, source) = (view.tenant.number, &view.source);
+        Collect { finding, spec: &index.spec, tenant, source }.take(&new, &mut draft).await?;
+        if !draft.is_empty() {
+            let piece = draft.finish(finding, &index.spec)?;
+            index.push(piece);
+            settle(&mut index, finding)?;
+        }
+        index.position = target;
+        next = next.with(index);
+    }
+    Ok(next)
+}
+
+/// Some changes behind version `after`: `rows_max` of them, or a transaction more.
+pub(crate) async fn read(view: &View, after: Version, rows_max: usize) -> Result<Changes> {
+    let range = keys::log_range(view.tenant.number, after + 1, view.version.saturating_add(1));
+    let mut changes = Changes { by_table: HashMap::new(), until: after, is_cut: false };
+    let (mut rows, mut bytes) = (0, 0);
+    let mut next = Some(range.forward().rows(rows_max));
+    while let Some(scan) = next {
+        let page = view.source.page(&scan).await?;
+        for row in &page.rows {
+            let (_, version) = keys::log_split(&row.key)?;
+            let entry = LogEntry::decode(&row.value, version)?;
+            changes.is_cut |= rows == 0 && entry.head.previous > after;
+            rows += changes.take(&entry, row)?;
+            bytes += row.value.len();
+            changes.until = version;
+            if rows >= rows_max || bytes >= STEP_BYTES {
+                return Ok(changes);
+            }
+        }
+        next = page.rest;
+    }
+    changes.until = view.version;
+    Ok(changes)
+}
+
+impl Changes {
+    fn take(&mut self, entry: &LogEntry<'_>, row: &Row) -> Result<usize> {
+        let version = entry.head.version;
+        let mut rows = 1;
+        for change in entry.changes() {
+            let change = change?;
+            rows += 1;
+            if change.table >= number::FIRST {
+                let payload = change.after.map(|after| row.value.slice_ref(after));
+                let changed = Changed { change: Change { id: change.id, version }, payload };
+                self.by_table.entry(change.table).or_default().push(changed);
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// Makes one piece of several that are about as large, so that there are few.
+fn settle(index: &mut Index, finding: &Finding) -> Result<()> {
+    loop {
+        let class = |piece: &Piece| (piece.rows() + 1).ilog2() / 2;
+        let tail: Vec<Arc<Piece>> = index.tail().cloned().collect();
+        let Some(last) = tail.last() else { return Ok(()) };
+        let alike: Vec<Arc<Piece>> =
+            tail.iter().rev().take_while(|it| class(it) <= class(last) && !it.is_taken()).cloned().collect();
+        if alike.len() < PIECES_ALIKE_MAX {
+            return Ok(());
+        }
+        let alike: Vec<Arc<Piece>> = alike.into_iter().rev().collect();
+        let spec = Arc::clone(&index.spec);
+        let merge =
+            Merge { finding, spec: &spec, ended: 0, whole: false, graph: false, threads: 1 };
+        let (bytes, _) = merge.merge(&alike)?;
+        index.replace(&alike, Piece::open(finding, &spec, None, &bytes)?);
+    }
+}
+
+/// The sight with an index for whatever the tables ask for by now.
+async fn look(now: &View, sight: &Sight, schemas: u64, finding: &Finding) -> Result<Sight> {
+    let mut indexes = Vec::new();
+    for table in now.all_tables().await? {
+        if table.number < number::FIRST {
+            continue;
+        }
+        let (specs, _) = Spec::of(&table.schema, finding);
+        for spec in specs {
+            let index = match sight.index(table.number, &spec.name()) {
+                Some(known) if *known.spec == spec => Arc::clone(known),
+                Some(known) => Arc::new(Index { is_stale: true, ..(**known).clone() }),
+                None => Arc::new(open(now, &table, spec, finding).await?),
+            };
+            indexes.push(index);
+        }
+    }
+    Ok(Sight { tables_at: Some(schemas), indexes })
+}
+
+/// The index as it is stored; a small one of which nothing is stored is made of its records.
+async fn open(now: &View, table: &Table, spec: Spec, finding: &Finding) -> Result<Index> {
+    let key = keys::sealed(now.tenant.number, table.number, &spec.name());
+    let stored = now.source.get(&key).await?;
+    if let Some(state) = stored.and_then(|bytes| State::decode(&bytes).ok())
+        && let Some(index) = open_parts(now, table, &state, finding).await?
+    {
+        return Ok(Index { is_stale: state.spec != spec, ..index });
+    }
+    let spec = Arc::new(spec);
+    let mut index = Index {
+        table: table.number,
+        spec: Arc::clone(&spec),
+        pieces: Vec::new(),
+        position: now.version,
+        sealed_at: now.version,
+        ready_from: now.version,
+        is_ready: false,
+        is_stale: false,
+    };
+    if spec.model().is_some() {
+        // Before its texts were computed nothing can be said.
+        let Some(until) = embedded(now, table.number, &spec).await? else { return Ok(index) };
+        (index.position, index.sealed_at) = (until, until);
+    }
+    if let Some(draft) = few(now, &index, finding).await? {
+        index.is_ready = true;
+        if !draft.is_empty() {
+            index.push(draft.finish(finding, &spec)?);
+        }
+    }
+    Ok(index)
+}
+
+/// The parts of an index; `None` if one of them is missing or damaged.
+async fn open_parts(
+    now: &View,
+    table: &Table,
+    state: &State,
+    finding: &Finding,
+) -> Result<Option<Index>> {
+    let store = now.handle.shared().store()?;
+    let mut index = Index {
+        table: table.number,
+        spec: Arc::new(state.spec.clone()),
+        pieces: Vec::new(),
+        position: state.position,
+        sealed_at: state.position,
+        ready_from: state.ready_from,
+        is_ready: true,
+        is_stale: false,
+    };
+    for part in &state.parts {
+        let Some(bytes) = store.map_part(*part).await? else { return Ok(None) };
+        let Ok(piece) = Piece::open(finding, &state.spec, Some(*part), &bytes) else {
+            return Ok(None);
+        };
+        index.push(piece);
+        let (last, others) = index.pieces.split_last().expect("one was pushed just now");
+        others.iter().for_each(|other| last.roster.outdate(&other.roster));
+    }
+    Ok(Some(index))
+}
+
+/// The rows of a table that has few of them.
+async fn few(now: &View, index: &Index, finding: &Finding) -> Result<Option<PieceDraft>> {
+    let (tenant, source) = (now.tenant.number, &now.source);
+    let collect = Collect { finding, spec: &index.spec, tenant, source };
+    let mut draft = PieceDraft::default();
+    let mut next = Some(collect::records(tenant, index.table).rows(ROWS_MIN));
+    let mut rows = 0;
+    while next.is_some() {
+        let mut records = collect::page(&**source, &mut next).await?;
+        rows += records.len();
+        // What is newer than the position comes with the log.
+        records.retain(|it| it.change.version <= index.position);
+        collect.take(&records, &mut draft).await?;
+        if rows >= ROWS_MIN || draft.bytes() > STEP_BYTES {
+            return Ok(None);
+        }
+    }
+    Ok(Some(draft))
+}
+
+impl Changed {
+    pub(crate) fn copy(&self) -> Self {
+        Changed { change: self.change, payload: self.payload.clone() }
+    }
+}
+
+/// An index over the records of one view, made for it and thrown away.
+pub(crate) async fn index_of(
+    view: &View,
+    table: &Table,
+    spec: &Arc<Spec>,
+    finding: &Finding,
+) -> Result<Index> {
+    let (tenant, source) = (view.tenant.number, &view.source);
+    let collect = Collect { finding, spec, tenant, source };
+    let mut index = Index {
+        table: table.number,
+        spec: Arc::clone(spec),
+        pieces: Vec::new(),
+        position: view.version,
+        sealed_at: view.version,
+        ready_from: 0,
+        is_ready: true,
+        is_stale: false,
+    };
+    let mut draft = PieceDraft::default();
+    let mut next = Some(collect::records(tenant, table.number));
+    while next.is_some() {
+        let records = collect::page(&**source, &mut next).await?;
+        collect.take(&records, &mut draft).await?;
+        if draft.bytes() > STEP_BYTES && next.is_some() {
+            let draft = std::mem::take(&mut draft);
+            index.push(draft.finish(finding, spec)?);
+        }
+    }
+    if !draft.is_empty() {
+        index.push(draft.finish(finding, spec)?);
+    }
+    Ok(index)
+}

@@ -112,6 +112,7 @@ impl Bitmap {
 
     /// The rows that are not in it.
     #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "it stands beside `and` and `or`")]
     pub fn not(mut self) -> Self {
         self.words.iter_mut().for_each(|word| *word = !*word);
         if let (Some(last), spare @ 1..) = (self.words.last_mut(), self.rows % 64) {
@@ -164,13 +165,10 @@ mod tests {
         let until = [AtomicU64::new(5), AtomicU64::new(Version::MAX)];
         let mask = |at| Mask { from: Some(&[2, 5]), until: Some(&until), at, filter: None };
         let seen = |at| [mask(at).sees(0), mask(at).sees(1)];
-        assert_eq!([1, 2, 4, 5, 9].map(seen), [
-            [false, false],
-            [true, false],
-            [true, false],
-            [false, true],
-            [false, true],
-        ]);
+        assert_eq!(
+            [1, 2, 4, 5, 9].map(seen),
+            [[false, false], [true, false], [true, false], [false, true], [false, true],]
+        );
         assert!(Mask::ALL.sees(7));
     }
 }

@@ -1,11 +1,11 @@
 //! Records by property values: through an index where one is ready, else by reading the table.
 //!
-//! Either way every record is checked against the question before it is returned.
+//! Either way every record is checked against the predicate before it is returned.
 
 use std::collections::HashSet;
 
 use foldhash::fast::FixedState;
-use kenning_index::{Filter, Plan, Question};
+use kenning_index::{Filter, Plan, Predicate};
 use kenning_record::{Id, Record, RecordRef, entry, keys};
 use kenning_store::{Bytes, Range, Result, Row, Scan};
 
@@ -44,7 +44,7 @@ impl View {
         filter: Filter,
     ) -> Result<(Vec<Encoded>, Explain)> {
         let table = self.table_named(table).await?;
-        let question = filter.question()?;
+        let predicate = filter.predicate()?;
         let dead = self.dead_rows();
         let fields = table.fields.iter().enumerate();
         let ready = fields.filter(|(_, field)| field.is_ready(self.version));
@@ -52,13 +52,13 @@ impl View {
         let mut search = Search {
             view: self,
             table: &table,
-            question: &question,
+            predicate,
             limit: filter.limit.unwrap_or(usize::MAX),
             reverse: filter.reverse,
             explain: Explain::default(),
             found: Vec::new(),
         };
-        match question.plan(self.tenant.number, table.number, offered) {
+        match predicate.plan(self.tenant.number, table.number, offered) {
             Some(plan) => search.by_index(plan).await?,
             None => search.by_table().await?,
         }
@@ -71,7 +71,7 @@ impl View {
 struct Search<'a> {
     view: &'a View,
     table: &'a Table,
-    question: &'a Question,
+    predicate: &'a Predicate,
     limit: usize,
     reverse: bool,
     explain: Explain,
@@ -85,8 +85,13 @@ impl Search<'_> {
         self.explain.index = Some(paths.join(", "));
         // A record with an array may have several entries in the range; it is returned once.
         let mut seen: HashSet<Id, FixedState> = HashSet::default();
-        let mut next = Some(self.scan(plan.range).rows(self.limit.clamp(16, LOOKUP_ROWS)));
-        while let Some(scan) = next
+        let rows_max = self.limit.clamp(16, LOOKUP_ROWS);
+        let scans = plan.ranges.into_iter().map(|range| self.scan(range).rows(rows_max));
+        let mut left: Vec<Scan> = scans.collect();
+        if !self.reverse {
+            left.reverse();
+        }
+        while let Some(scan) = left.pop()
             && self.found.len() < self.limit
         {
             let page = self.view.source.page(&scan).await?;
@@ -99,7 +104,7 @@ impl Search<'_> {
                 }
             }
             self.look_up(&ids).await?;
-            next = page.rest;
+            left.extend(page.rest);
         }
         Ok(())
     }
@@ -148,8 +153,9 @@ impl Search<'_> {
     }
 
     fn take(&mut self, id: Id, bytes: Bytes) -> Result<()> {
-        let record = RecordRef::new(entry::split(&bytes)?.1)?;
-        if self.found.len() < self.limit && self.question.holds(record)? {
+        let (version, payload) = entry::split(&bytes)?;
+        let record = RecordRef::new(payload)?;
+        if self.found.len() < self.limit && self.predicate.holds(id, version, record)? {
             self.found.push(Encoded { id, table: self.table.label, bytes });
         }
         Ok(())

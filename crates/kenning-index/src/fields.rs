@@ -107,7 +107,7 @@ impl<'a> Scalars<'a> {
 
 /// Whether a value has a place in the order of an index of its own; null has one where there is
 /// nothing else.
-pub(crate) fn is_ordered(value: ValueRef<'_>) -> Result<bool> {
+fn is_ordered(value: ValueRef<'_>) -> Result<bool> {
     match value.kind()? {
         Kind::Null | Kind::Object | Kind::Array => Ok(false),
         Kind::Bool | Kind::Number | Kind::Text => Ok(true),

@@ -43,7 +43,7 @@ pub use kenning_engine::{
 };
 #[cfg(feature = "fjall")]
 pub use kenning_fjall::Settings as FjallSettings;
-pub use kenning_index::{Filter, Test};
+pub use kenning_index::{Filter, Predicate};
 pub use kenning_ingest as ingest;
 pub use kenning_record::{Draft, Id, Json, Record, Version, format_instant, parse_instant};
 #[cfg(feature = "rocks")]

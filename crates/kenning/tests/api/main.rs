@@ -95,7 +95,8 @@ fn filters_use_the_index_that_narrows_most() {
         let names = records.iter().map(|r| name(r).as_str().unwrap().to_owned());
         (names.collect(), explain.index)
     };
-    let range = Filter::equal("city", "x").and("age", kenning::Test::Range(Some(json!(2)), None));
+    let range = kenning::Predicate::range("age", Some(json!(2)), None).unwrap();
+    let range = Filter::equal("city", "x").and(range);
     let expected = (vec!["b".to_owned(), "c".into()], Some("city, age".to_owned()));
     assert_eq!(names(range.clone()), expected);
     let reversed = (vec!["c".to_owned(), "b".into()], Some("city, age".to_owned()));

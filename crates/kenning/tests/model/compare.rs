@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kenning::{Database, Filter, Id, Json, Record, Result, Test, Transaction, View};
+use kenning::{Database, Filter, Id, Json, Predicate, Record, Result, Transaction, View};
 use kenning::{Draft, Link, Step, Walk, WalkDirection};
 use serde_json::json;
 
@@ -452,8 +452,8 @@ fn question(state: &State, chance: &mut Chance) -> (Filter, BTreeSet<Who>) {
             (filter, people("city", &is_city).intersection(&aged).cloned().collect())
         }
         4 => {
-            let range = Test::Range(Some(age.into()), Some(until.into()));
-            let filter = Filter::equal("city", city).and("age", range);
+            let range = Predicate::range("age", Some(age.into()), Some(until.into()));
+            let filter = Filter::equal("city", city).and(range.expect("both are numbers"));
             let aged = people("age", &in_range);
             (filter, people("city", &is_city).intersection(&aged).cloned().collect())
         }

@@ -13,7 +13,7 @@ use kenning_store::{Space, Store, World};
 
 use crate::cache::{Cache, CacheKey, cache_key};
 use crate::committer::Queue;
-use crate::embedding::Unembedded;
+use crate::embedding::{Asked, Unembedded};
 use crate::purge::IsTrimming;
 use crate::sealed::Sealed;
 use crate::sealed::seal::Unsealed;
@@ -59,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) unsealed: Unsealed,
     pub(crate) embed: Signal,
     pub(crate) unembedded: Unembedded,
+    pub(crate) asked: Asked,
     /// The keys of the marks that somebody moves.
     pub(crate) marks: Mutex<BTreeSet<Vec<u8>>>,
     /// Whether somebody removes the past.
@@ -145,6 +146,7 @@ impl Shared {
             unsealed: Unsealed::default(),
             embed: Signal::default(),
             unembedded: Unembedded::default(),
+            asked: Asked::default(),
             marks: Mutex::default(),
             trimming: IsTrimming::default(),
         }

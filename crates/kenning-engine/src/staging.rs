@@ -203,6 +203,21 @@ impl Staging {
         self.below.get(key).await
     }
 
+    /// Remembers that a range was read, by whoever reads it by other means.
+    pub(crate) fn remember(&self, range: &Range) {
+        self.state().reads.ranges.push(range.clone());
+    }
+
+    /// The staged entries of a range, without those that are deleted.
+    pub(crate) fn staged(&self, range: &Range) -> Vec<Row> {
+        let mut state = self.state();
+        state.sort();
+        let by_key = state.by_key.as_ref().expect("it was made a line above");
+        let until = range.until.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let slots = by_key.range::<[u8], _>((Bound::Included(range.from.as_slice()), until));
+        slots.filter_map(|(key, at)| state.row(key, *at)).collect()
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.state().bytes
     }

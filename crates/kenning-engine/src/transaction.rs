@@ -85,7 +85,8 @@ impl Transaction {
         let head = shared.enter()?;
         let staging = Arc::new(Staging::new(Arc::clone(&head.snapshot), shared.hasher.clone()));
         let source: Arc<dyn Snapshot> = Arc::clone(&staging) as Arc<dyn Snapshot>;
-        let view = View { source, ..View::at(handle, tenant, &head) };
+        let own = Some(Arc::clone(&staging));
+        let view = View { source, staging: own, ..View::at(handle, tenant, &head) };
         let made = || TransactionId::new(&*shared.world);
         let transaction = Transaction {
             view,

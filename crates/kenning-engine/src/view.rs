@@ -13,6 +13,7 @@ use crate::Bug;
 use crate::database::Handle;
 use crate::past::AsOf;
 use crate::shared::{Cached, Head};
+use crate::staging::Staging;
 use crate::table::{Label, Table, TableInfo, number};
 use crate::tenant::Tenant;
 
@@ -33,6 +34,8 @@ pub struct View {
     pub(crate) source: Arc<dyn Snapshot>,
     /// The same without a transaction's own writes.
     pub(crate) below: Arc<dyn Snapshot>,
+    /// A transaction's own writes.
+    pub(crate) staging: Option<Arc<Staging>>,
     pub(crate) version: Version,
     /// History entries that reading cost so far.
     pub(crate) dead: Arc<AtomicU64>,
@@ -103,9 +106,16 @@ impl View {
             tenant: Arc::clone(tenant),
             source: Arc::clone(&head.snapshot),
             below: Arc::clone(&head.snapshot),
+            staging: None,
             version: head.version,
             dead: Arc::default(),
         }
+    }
+
+    /// The same without what a transaction has written itself, and without remembering what is
+    /// read.
+    pub(crate) fn below_staged(&self) -> View {
+        View { source: Arc::clone(&self.below), staging: None, ..self.clone() }
     }
 
     /// The version that it shows.
@@ -150,6 +160,7 @@ impl View {
             handle: self.handle.clone(),
             tenant: Arc::clone(&self.tenant),
             below: Arc::clone(&source),
+            staging: None,
             source,
             version,
             dead,

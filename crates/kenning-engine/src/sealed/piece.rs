@@ -4,7 +4,7 @@
 //! A piece on the disk is a part. One in memory is made of what was written since; it is a part in
 //! everything but its file, so both are searched, merged and checked alike.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kenning_index::{Bitmap, Mask, Place, VectorPart, WordPart, WordRow};
@@ -26,7 +26,20 @@ pub(crate) struct Piece {
     pub(crate) bytes: usize,
     /// Whether the sealer makes something else of it.
     pub(crate) is_taken: AtomicBool,
+    /// What filters let through, the last one asked for at the end.
+    filters: Mutex<Vec<Filtered>>,
 }
+
+/// What a filter lets through of a piece, for views of a version or later ones.
+struct Filtered {
+    name: String,
+    since: Version,
+    rows: Arc<Bitmap>,
+}
+
+/// Filters that a piece remembers.
+const FILTERS_MAX: usize = 16;
+
 
 /// What finds the rows.
 #[derive(Clone)]
@@ -56,7 +69,14 @@ impl Piece {
             let message = format!("a part has {} rows and finds {rows}", roster.rows());
             return Err(kenning_store::Error::corrupt("PART_DAMAGED", message));
         }
-        Ok(Piece { part, roster, body, bytes: bytes.len(), is_taken: AtomicBool::new(false) })
+        Ok(Piece {
+            part,
+            roster,
+            body,
+            bytes: bytes.len(),
+            is_taken: AtomicBool::new(false),
+            filters: Mutex::default(),
+        })
     }
 
     /// What a search at a version may see of it.
@@ -66,6 +86,30 @@ impl Piece {
 
     pub(crate) fn rows(&self) -> u32 {
         self.roster.rows()
+    }
+
+    /// The rows that the filter of this name lets through, if that is known for this version.
+    pub(crate) fn filter(&self, name: &str, at: Version) -> Option<Arc<Bitmap>> {
+        let mut filters = self.filters.lock().expect("no holder of this lock panics");
+        let idx = filters.iter().position(|known| known.name == name && known.since <= at)?;
+        let known = filters.remove(idx);
+        let rows = Arc::clone(&known.rows);
+        filters.push(known);
+        Some(rows)
+    }
+
+    /// Remembers which rows a filter lets through at a version. They are the same at every later
+    /// one, if no row was yet to come then.
+    pub(crate) fn remember_filter(&self, name: String, at: Version, rows: &Arc<Bitmap>) {
+        if self.roster.since(at).is_some() {
+            return;
+        }
+        let mut filters = self.filters.lock().expect("no holder of this lock panics");
+        filters.retain(|known| known.name != name);
+        if filters.len() >= FILTERS_MAX {
+            filters.remove(0);
+        }
+        filters.push(Filtered { name, since: at, rows: Arc::clone(rows) });
     }
 
     pub(crate) fn is_taken(&self) -> bool {

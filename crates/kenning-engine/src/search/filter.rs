@@ -85,7 +85,7 @@ impl<'a> Filters<'a> {
         let ask = self.search.ask;
         let view = self.search.view.below_staged();
         let filter = match &ask.filter {
-            Some(predicate) => Filter::of(predicate.clone()),
+            Some(predicate) => Filter::from(predicate.clone()),
             None => Filter::default(),
         };
         let mut passing = HashMap::new();

@@ -67,7 +67,7 @@ pub trait WordIndex: Send + Sync {
     ) -> Result<Vec<u8>>;
 
     /// The body of a part with the rows of several, one part behind the other: those that the
-    /// bitmap of each part has.
+    /// bitmap of each part has. No text is read again.
     fn merge(&self, parts: &[(Arc<dyn WordPart>, &Bitmap)]) -> Result<Vec<u8>>;
 
     /// Opens the body of a part. The bytes may be mapped from a file. Refuses what it did not

@@ -11,6 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kenning-engine", &["kenning-index", "kenning-record", "kenning-store"]),
     ("kenning-fjall", &["kenning-store"]),
     ("kenning-rocks", &["kenning-store"]),
+    ("kenning-words", &["kenning-index", "kenning-record", "kenning-store"]),
     ("kenning-ingest", &["kenning-engine", "kenning-record", "kenning-store"]),
     (
         "kenning",

@@ -1,6 +1,6 @@
 //! How good the answers are on sets in the form of BEIR.
 //!
-//! Run: `cargo run --release -p kenning-words --example quality -- FOLDER...`. A folder has
+//! Run: `cargo run -p kenning-words --example quality -- FOLDER...`. A folder has
 //! `corpus.jsonl` (`_id, title, text, metadata`), `queries.jsonl` (`_id, text, filter`) and
 //! `qrels.tsv` (`query-id, corpus-id, score`). A row has its title; a chat's has speaker and date in
 //! front of what was said. Its neighbourhood is what stands at most two rows before and behind it

@@ -2,7 +2,7 @@
 //!
 //! Corpus: rows of 8 to 20 words drawn from 50,000 made-up ones by Zipf's law, seeded. Questions:
 //! words of a row that is there, so common and rare ones alike. Times are medians of one thread.
-//! Run: `cargo run --release -p kenning-words --example speed -- ROWS...` (100000 and 1000000).
+//! Run: `cargo run -p kenning-words --example speed -- ROWS...` (100000 and 1000000).
 
 use std::hint::black_box;
 use std::ops::Range;

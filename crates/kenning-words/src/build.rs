@@ -2,7 +2,8 @@
 //!
 //! While rows come, every term collects its rows and places in a few bytes each; then the terms are
 //! sorted and written one after the other. Titles are read several times, each at places of its
-//! own: so a word of a title counts as often in scores, in lengths, and in nothing else.
+//! own: so a word of a title counts as often in scores, in lengths, and in nothing else. Words that
+//! say little take a place and add nothing to the length.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,10 +17,10 @@ use crate::format::{FileEntry, HEADER_BYTES, Header};
 use crate::language::Language;
 use crate::lengths;
 use crate::segment::{self, FIELD, not_written};
-use crate::terms::Reader;
+use crate::terms::{Reader, Role};
 
 /// How often a title is read.
-const TITLE_TIMES: u32 = 1;
+const TITLE_TIMES: u32 = 2;
 
 /// Places between two texts of a row, so that no phrase reaches from one into the next.
 const GAP: u32 = 64;
@@ -74,11 +75,14 @@ impl Collected {
         let (mut from, mut length) = (0, 0_u32);
         let titles = std::iter::repeat_n(&row.title, TITLE_TIMES as usize);
         for text in titles.chain([&row.body]) {
-            let places = reader.read(text, |term, _| {
+            let mut stop_words = 0;
+            let places = reader.read(text, |term, is_stop_word| {
+                // A word has two terms; it is counted by its stem.
+                stop_words += u32::from(is_stop_word && term.role == Role::Stem);
                 self.push(term.text, row_idx, from + term.place);
             });
             from = from.saturating_add(places).saturating_add(GAP);
-            length = length.saturating_add(places);
+            length = length.saturating_add(places - stop_words);
         }
         let byte = lengths::to_byte(length);
         self.lengths.push(byte);

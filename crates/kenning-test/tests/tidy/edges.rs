@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kenning-rocks", &["kenning-store"]),
     ("kenning-words", &["kenning-index", "kenning-record", "kenning-store"]),
     ("kenning-ingest", &["kenning-engine", "kenning-record", "kenning-store"]),
+    ("kenning-vectors", &["kenning-index", "kenning-store"]),
     (
         "kenning",
         &[

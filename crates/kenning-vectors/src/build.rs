@@ -17,7 +17,6 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kenning_index::Metric;
 use kenning_store::{Result, World};
 
 use crate::crew::Crew;
@@ -83,6 +82,15 @@ fn twins(coded: &Coded) -> Vec<u32> {
         }
     }
     twins
+}
+
+/// For each row whether it is the first one of its code.
+fn firsts(twins: &[u32]) -> Vec<bool> {
+    let mut firsts = vec![true; twins.len()];
+    for twin in twins.iter().filter(|twin| **twin != NO_ROW) {
+        firsts[*twin as usize] = false;
+    }
+    firsts
 }
 
 /// The highest level that a row is in.
@@ -172,8 +180,6 @@ struct Told {
 /// A graph that is being built.
 struct Building {
     coded: Arc<Coded>,
-    squares: Vec<f32>,
-    lifts: Vec<f32>,
     /// From below; the lowest has all rows.
     levels: Vec<Level>,
     rooms: Mutex<Vec<Room>>,
@@ -182,10 +188,7 @@ struct Building {
 impl Building {
     fn new(coded: &Arc<Coded>, twins: &[u32]) -> Self {
         let count = twins.len();
-        let mut is_first = vec![true; count];
-        for twin in twins.iter().filter(|twin| **twin != NO_ROW) {
-            is_first[*twin as usize] = false;
-        }
+        let is_first = firsts(twins);
         let mut levels = vec![Level::new(None, count, LINKS)];
         for level in 1..=LEVELS_MAX {
             let is_in = |row: &u32| is_first[*row as usize] && level_of(*row) >= level;
@@ -196,16 +199,12 @@ impl Building {
             let count = rows.len();
             levels.push(Level::new(Some(rows), count, UPPER_LINKS));
         }
-        let (squares, lifts) = lengths(coded);
-        Building { coded: Arc::clone(coded), squares, lifts, levels, rooms: Mutex::default() }
+        Building { coded: Arc::clone(coded), levels, rooms: Mutex::default() }
     }
 
     /// The rows of the graph, those of the highest level first.
     fn order(&self, twins: &[u32]) -> Vec<u32> {
-        let mut is_first = vec![true; twins.len()];
-        for twin in twins.iter().filter(|twin| **twin != NO_ROW) {
-            is_first[*twin as usize] = false;
-        }
+        let is_first = firsts(twins);
         let mut order: Vec<u32> =
             (0..twins.len() as u32).filter(|row| is_first[*row as usize]).collect();
         order.sort_by_key(|row| std::cmp::Reverse(self.top(*row)));
@@ -217,7 +216,7 @@ impl Building {
     }
 
     fn between(&self) -> Between<'_> {
-        Between::new(self.coded.rows(), &self.squares, &self.lifts)
+        Between::new(self.coded.spec.metric, self.coded.rows())
     }
 
     fn round(self: &Arc<Self>, crew: &Crew, rows: &[u32]) {
@@ -363,25 +362,5 @@ impl Building {
 
     fn room(&self) -> std::sync::MutexGuard<'_, Vec<Room>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// For each row its length where it was encoded, squared, and what is missing to the longest one.
-///
-/// The inner product is no distance. With one more number that gives every row the same length it
-/// is one, and a question, which has zero there, finds the same rows.
-fn lengths(coded: &Coded) -> (Vec<f32>, Vec<f32>) {
-    let facts = coded.rows().facts;
-    let square = |length: f32| if length.is_finite() { length * length } else { 0.0 };
-    match coded.spec.metric {
-        Metric::Cosine => {
-            (facts.iter().map(|facts| f32::from(u8::from(facts.length > 0.0))).collect(), vec![])
-        }
-        Metric::L2 => (facts.iter().map(|facts| square(facts.length)).collect(), vec![]),
-        Metric::InnerProduct => {
-            let most = facts.iter().map(|facts| square(facts.length)).fold(0.0, f32::max);
-            let missing = |facts: &crate::code::Facts| (most - square(facts.length)).sqrt();
-            (vec![most; facts.len()], facts.iter().map(missing).collect())
-        }
     }
 }

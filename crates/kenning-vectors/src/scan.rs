@@ -61,7 +61,10 @@ pub(crate) fn scan(
     let mut over = Over { rows, first, question, best, cost };
     match mask.filter {
         _ if mask.is_all() => over.each(0..count),
-        Some(filter) if first == 0 => over.each(filter.iter().filter(|row| all.sees(*row))),
+        // The rows of a part, or of a tail that has one slab.
+        Some(filter) if filter.rows() == count => {
+            over.each(filter.iter().filter(|row| all.sees(*row)))
+        }
         Some(_) | None => over.each((0..count).filter(|row| all.sees(first + row))),
     }
 }

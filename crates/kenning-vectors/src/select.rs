@@ -3,29 +3,30 @@
 //! A candidate that is nearer to a neighbour than to the row itself is reached through that
 //! neighbour, so it would be a second way to the same place.
 
+use kenning_index::Metric;
+
 use crate::code::{Facts, lower, raise};
 use crate::format::LINKS;
 use crate::rows::Rows;
 use crate::spot::Spot;
 use crate::walk::Measure;
 
-/// Distances between rows, by their codes.
+/// Distances between rows, by their codes, up to what all rows have in common.
+///
+/// For the inner product they are no metric, and need not be: what a walk is to find are rows of
+/// a large product with a question, and these are neighbours of many.
 pub(crate) struct Between<'a> {
+    metric: Metric,
     rows: Rows<'a>,
-    /// What makes a metric of the inner product: one more number for each row, so that all get one
-    /// length. None for the others.
-    lifts: &'a [f32],
     /// The row of each node of a level; none where nodes are rows.
     nodes: Option<&'a [u32]>,
-    /// For each row, its length where it was encoded, with that number, squared.
-    squares: &'a [f32],
     raised: Vec<u8>,
     from: u32,
 }
 
 impl<'a> Between<'a> {
-    pub(crate) fn new(rows: Rows<'a>, squares: &'a [f32], lifts: &'a [f32]) -> Self {
-        Between { rows, lifts, nodes: None, squares, raised: Vec::new(), from: 0 }
+    pub(crate) fn new(metric: Metric, rows: Rows<'a>) -> Self {
+        Between { metric, rows, nodes: None, raised: Vec::new(), from: 0 }
     }
 
     /// From now on nodes are places in `nodes`, or rows.
@@ -45,15 +46,16 @@ impl<'a> Between<'a> {
         self.nodes.map_or(node, |rows| rows[node as usize])
     }
 
-    fn lift(&self, row: u32) -> f32 {
-        self.lifts.get(row as usize).copied().unwrap_or(0.0)
-    }
-
-    fn squared(&self, row: u32, dot: i32, facts: &Facts, from: &Facts) -> f32 {
+    fn apart(&self, dot: i32, facts: &Facts, from: &Facts) -> f32 {
         let dot = from.scale * facts.scale * lower(dot, facts);
-        let dot = dot + self.lift(self.from) * self.lift(row);
-        let squared = self.squares[self.from as usize] + self.squares[row as usize] - 2.0 * dot;
-        if squared.is_nan() { f32::INFINITY } else { squared }
+        let apart = match self.metric {
+            Metric::Cosine | Metric::InnerProduct => -dot,
+            Metric::L2 => {
+                let squares = from.length * from.length + facts.length * facts.length;
+                squares - 2.0 * dot
+            }
+        };
+        if apart.is_nan() { f32::INFINITY } else { apart }
     }
 }
 
@@ -67,7 +69,7 @@ impl Measure for Between<'_> {
         self.rows.dots(&self.raised, rows, dots);
         let from = &self.rows.facts[self.from as usize];
         for ((row, dot), distance) in rows.iter().zip(dots).zip(distances) {
-            *distance = self.squared(*row, *dot, &self.rows.facts[*row as usize], from);
+            *distance = self.apart(*dot, &self.rows.facts[*row as usize], from);
         }
     }
 

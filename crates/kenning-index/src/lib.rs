@@ -27,5 +27,6 @@ pub use names::{Names, entry_id};
 pub use predicate::{PREDICATE_BYTES_MAX, PREDICATE_DEPTH_MAX, Plan, Predicate};
 pub use texts::{PLACES_APART_MAX, Place, text_of, vector_of, words_of};
 pub use vectors::{Near, NearCost, NearQuestion, VectorIndex, VectorPart, VectorTail};
+pub use kenning_record::{Metric, VectorSpec};
 pub use words::{Around, WINDOW_ROWS, WordArm, WordHit};
 pub use words::{WordIndex, WordPart, WordQuestion, WordRow};

@@ -165,6 +165,10 @@ impl VectorPart for Part {
         self.head.rows
     }
 
+    fn has_graph(&self) -> bool {
+        self.graph().is_some()
+    }
+
     fn vector(&self, row: u32) -> &[f32] {
         self.all().vector(row)
     }

@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::committer::frame;
 use crate::database::Handle;
 use crate::log::{Beside, write_beside};
-use crate::sealed::Finding;
+use crate::sealed::Finders;
 use crate::sealed::collect::{self, Changed, put_vector, texts};
 use crate::sealed::follow::{Changes, embedded, read};
 use crate::sealed::spec::{Spec, WATERMARK};
@@ -102,7 +102,7 @@ impl Unembedded {
 
 /// Waits until every text of a tenant that there is now was computed.
 pub(crate) async fn wait(shared: &Arc<Shared>, tenant: TenantNo) -> Result<()> {
-    if shared.settings.finding.is_none() {
+    if shared.settings.finders.is_none() {
         return Ok(());
     }
     let waiting = Waiting::new(shared);
@@ -122,12 +122,12 @@ pub(crate) async fn wait(shared: &Arc<Shared>, tenant: TenantNo) -> Result<()> {
 
 /// Embeds until the database is closed.
 pub(crate) fn run(shared: &Arc<Shared>) {
-    let Some(finding) = shared.settings.finding.clone() else { return };
+    let Some(finders) = shared.settings.finders.clone() else { return };
     let handle = Handle::background(Arc::clone(shared));
     let mut retry_ms = RETRY_MS;
     while shared.embed.wait() {
         block_on(shared.world.sleep(GATHER_MS));
-        let failed = block_on(round(&handle, &finding));
+        let failed = block_on(round(&handle, &finders));
         shared.nudge();
         if failed.is_empty() {
             retry_ms = RETRY_MS;
@@ -143,7 +143,7 @@ pub(crate) fn run(shared: &Arc<Shared>) {
 }
 
 /// Looks at every tenant that changed. Those with which something went wrong.
-async fn round(handle: &Handle, finding: &Finding) -> Vec<TenantNo> {
+async fn round(handle: &Handle, finders: &Finders) -> Vec<TenantNo> {
     let shared = handle.shared();
     let due = shared.unembedded.take();
     let mut failed = Vec::new();
@@ -153,7 +153,7 @@ async fn round(handle: &Handle, finding: &Finding) -> Vec<TenantNo> {
             let tenants = crate::tenants::all(&view).await?;
             drop(view);
             let Some(tenant) = living(handle, &tenants, number).await? else { return Ok(()) };
-            unless_dropped(Embedding { handle, tenant: &tenant, finding }.work().await)
+            unless_dropped(Embedding { handle, tenant: &tenant, finders }.work().await)
         };
         if let Err(error) = done.await {
             shared.unembedded.fail(number, error);
@@ -167,7 +167,7 @@ async fn round(handle: &Handle, finding: &Finding) -> Vec<TenantNo> {
 struct Embedding<'a> {
     handle: &'a Handle,
     tenant: &'a Arc<Tenant>,
-    finding: &'a Finding,
+    finders: &'a Finders,
 }
 
 /// Texts of one table that one model reads.
@@ -211,10 +211,10 @@ impl Embedding<'_> {
             if table.number < number::FIRST {
                 continue;
             }
-            let (specs, not_there) = Spec::of(&table.schema, self.finding);
+            let (specs, not_there) = Spec::of(&table.schema, self.finders);
             missing.extend(not_there);
             for spec in specs {
-                let Some(embedder) = spec.embedder(self.finding).transpose()? else { continue };
+                let Some(embedder) = spec.embedder(self.finders).transpose()? else { continue };
                 let Spec::Embedded { paths, .. } = &spec else { continue };
                 let paths = paths.clone();
                 wanted.push(Wanted { table: table.number, spec, paths, embedder });

@@ -70,7 +70,7 @@ pub use prune::Pruned;
 pub use purge::Purged;
 pub use replay::{Refused, Replay, Said, SaidTable, Told, ToldChange};
 pub use search::{Answer, Arm, Ask, Hit, Mode, SearchExplain, Why};
-pub use sealed::{Embedders, Finding};
+pub use sealed::{Embedders, Finders};
 pub use settings::{Isolation, Settings};
 pub use states::Present;
 pub use stats::TenantSize;

@@ -30,6 +30,9 @@ use crate::history::Past;
 use crate::log::{Beside, write_beside};
 use crate::planted::Bug;
 use crate::reference::as_id;
+use crate::sealed::collect::{Changed, texts};
+use crate::sealed::roster::Change;
+use crate::sealed::spec::Spec;
 use crate::shared::{Shared, Waiting};
 use crate::table::{Table, number};
 use crate::tenant::{MERGES, Tenant};
@@ -261,6 +264,7 @@ async fn erase(
     purged: &mut Purged,
 ) -> Result<Version> {
     let subject = Subject::read(note)?;
+    let end = subject.end;
     crate::sweep::clear_links(handle, tenant, subject.end).await?;
     wait_cleared(handle, tenant, subject.end.table).await?;
     let (view, batch) = (View::now(handle, tenant)?, Batch::new());
@@ -281,7 +285,10 @@ async fn erase(
     erasing.names().await?;
     erasing.fields().await?;
     erasing.commit().await?;
-    Ok(erasing.since)
+    let since = erasing.since;
+    // The log tells nothing of it any more, so nobody finds it there again.
+    crate::sealed::seal::erase(handle, tenant, end).await?;
+    Ok(since)
 }
 
 impl Subject {
@@ -427,8 +434,34 @@ impl Erasing<'_> {
     async fn record(&mut self) -> Result<()> {
         let end = self.subject.end;
         let key = keys::record(self.view.tenant.number, end.table, &end.id);
+        self.vectors(end, &key).await?;
         self.past_of(keys::history_of(&key), |_, _| Ok(true)).await?;
         self.view.handle.shared().cache.forget(&cache_key(&key));
+        Ok(())
+    }
+
+    /// What models said of its texts. Others may have the same text: it is computed again for them.
+    async fn vectors(&mut self, end: End, key: &[u8]) -> Result<()> {
+        let Some(finders) = self.view.handle.shared().settings.finders.clone() else {
+            return Ok(());
+        };
+        let Some(table) = self.view.find_numbered(end.table).await? else { return Ok(()) };
+        let (specs, _) = Spec::of(&table.schema, &finders);
+        for spec in specs {
+            let Some(Ok(embedder)) = spec.embedder(&finders) else { continue };
+            let Spec::Embedded { paths, .. } = &spec else { continue };
+            for row in self.view.rows(keys::history_of(key)).await? {
+                let (version, payload) = entry::check(&row.value)?;
+                let payload = Some(row.value.slice_ref(payload));
+                let changed = Changed { change: Change { id: end.id, version }, payload };
+                for text in texts(&changed, paths, &*embedder)? {
+                    let tenant = self.view.tenant.number;
+                    self.batch.delete(&keys::vector(tenant, embedder.model_id(), &text));
+                }
+            }
+            let watermark = spec.watermark(table.number);
+            self.batch.delete(&keys::watermark(self.view.tenant.number, &watermark));
+        }
         Ok(())
     }
 

@@ -41,7 +41,7 @@ use spec::Spec;
 
 /// What finds by words and by meaning. It is handed in from above, as stores are.
 #[derive(Clone)]
-pub struct Finding {
+pub struct Finders {
     /// Words to pieces and answers.
     pub words: Arc<dyn WordIndex>,
     /// Vectors to pieces and answers.
@@ -57,9 +57,9 @@ pub trait Embedders: Send + Sync {
     fn embedder(&self, model: Option<&str>) -> Result<Arc<dyn Embedder>>;
 }
 
-impl fmt::Debug for Finding {
+impl fmt::Debug for Finders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Finding")
+        f.write_str("Finders")
     }
 }
 

@@ -1,4 +1,4 @@
-//! Finding by meaning and by words.
+//! Finders by meaning and by words.
 //!
 //! Each arm, words, neighbourhood, vectors, gives its best candidates; every one of them is held
 //! against the view, since an index over vectors may be behind; then the scores are made comparable
@@ -19,7 +19,7 @@ use kenning_store::{Bytes, Error, ErrorKind, Result};
 use serde_json::json;
 
 use crate::database::Database;
-use crate::sealed::Finding;
+use crate::sealed::Finders;
 use crate::table::{Table, number};
 use crate::view::View;
 use arms::Arms;
@@ -317,14 +317,14 @@ impl View {
     /// The records that answer a question best.
     pub async fn search(&self, ask: &Ask) -> Result<Answer> {
         ask.check()?;
-        let finding = self.handle.shared().settings.finding.clone().ok_or_else(|| {
+        let finders = self.handle.shared().settings.finders.clone().ok_or_else(|| {
             Error::invalid("SEARCH_MISSING", "this database was opened without what searches")
         })?;
         let tables = self.searched(ask).await?;
         if ask.limit == 0 {
             return Ok(Answer::default());
         }
-        Search { view: self, ask, finding: &finding, tables }.run().await
+        Search { view: self, ask, finders: &finders, tables }.run().await
     }
 
     /// The tables that are searched.
@@ -352,7 +352,7 @@ impl View {
 struct Search<'a> {
     view: &'a View,
     ask: &'a Ask,
-    finding: &'a Finding,
+    finders: &'a Finders,
     tables: Vec<Arc<Table>>,
 }
 

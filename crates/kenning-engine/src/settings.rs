@@ -3,7 +3,7 @@
 use kenning_store::Durability;
 
 use crate::Bug;
-use crate::sealed::Finding;
+use crate::sealed::Finders;
 
 /// How transactions are kept apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Settings {
     /// How often one verb is tried again after a conflict.
     pub retries_max: u32,
     /// What finds by words and by meaning; without it nothing does.
-    pub finding: Option<Finding>,
+    pub finders: Option<Finders>,
     /// A bug to plant, in tests of the tests.
     #[doc(hidden)]
     pub planted: Option<Bug>,
@@ -53,7 +53,7 @@ impl Default for Settings {
             transaction_ms_max: 600_000,
             window_keys_max: 1_000_000,
             retries_max: 10_000,
-            finding: None,
+            finders: None,
             planted: None,
         }
     }

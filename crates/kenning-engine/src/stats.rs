@@ -55,6 +55,8 @@ pub(crate) async fn stats(database: &Database) -> Result<Json> {
         "tables": tables,
         "log": {"entries": log.rows, "is_estimate": log.is_estimate},
         "building": building.iter().map(Building::to_json).collect::<Vec<_>>(),
+        "sealed": crate::sealed::state::told(&view).await?,
+        "embedding": shared.unembedded.to_json(view.tenant.number),
         "bytes": {
             "tenant": by_space(&*store, keys::ranges_of(view.tenant.number)).await?,
             "database": by_space(&*store, spaces()).await?,

@@ -66,6 +66,7 @@ async fn sweep(shared: &Arc<Shared>) -> Result<()> {
 /// the history. Nothing of it lands any more: what is behind a step stays clean.
 async fn clear_tenant(handle: &Handle, note: &[u8]) -> Result<()> {
     let tenant = keys::tenant_sweep_split(note)?;
+    crate::sealed::seal::drop_tenant(handle, tenant).await?;
     let mut ranges: Vec<Range> =
         keys::ranges_of(tenant).into_iter().map(|(_, range)| range).collect();
     let notes = [keys::sweeps_of(tenant), keys::index_works_of(tenant), keys::purges_of(tenant)];

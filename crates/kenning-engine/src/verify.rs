@@ -26,8 +26,16 @@ const FINDINGS_MAX: usize = 100;
 const INDEXES: [Space; 3] = [Space::Names, Space::Fields, Space::Links];
 
 /// The spaces of which nothing but the checksums can be checked.
-const CHECKED: [Space; 6] =
-    [Space::Meta, Space::Clock, Space::Outcomes, Space::Watermarks, Space::Marks, Space::Births];
+const CHECKED: [Space; 8] = [
+    Space::Meta,
+    Space::Clock,
+    Space::Outcomes,
+    Space::Watermarks,
+    Space::Marks,
+    Space::Sealed,
+    Space::Births,
+    Space::Vectors,
+];
 
 /// Verifies every tenant, now or as of a version.
 pub(crate) async fn verify(handle: &Handle, at: Option<Version>) -> Result<Vec<Finding>> {

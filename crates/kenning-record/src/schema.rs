@@ -107,6 +107,32 @@ pub struct GivenVectors {
     pub model: Option<String>,
 }
 
+impl GivenVectors {
+    /// Checks that a document has either no vector, or one that can be compared with the others.
+    fn check(&self, properties: &Json) -> Result<()> {
+        let vector = match self.path.get(properties) {
+            None | Some(Json::Null) => return Ok(()),
+            Some(Json::Array(vector)) => vector,
+            Some(_) => {
+                let message = format!("'{}' is not a list of numbers", self.path);
+                return Err(Error::invalid("SCHEMA_VIOLATION", message));
+            }
+        };
+        let expected = self.spec.dimensions;
+        if vector.len() != expected {
+            let n = vector.len();
+            let message = format!("'{}' has {n} dimensions, not {expected}", self.path);
+            return Err(Error::invalid("DIMENSION_MISMATCH", message));
+        }
+        let is_finite = |number: &Json| number.as_f64().is_some_and(|it| (it as f32).is_finite());
+        if !vector.iter().all(is_finite) {
+            let message = format!("'{}' has what is not a number of 32 bits", self.path);
+            return Err(Error::invalid("VECTOR_NOT_FINITE", message));
+        }
+        Ok(())
+    }
+}
+
 /// What the vectors of one index have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VectorSpec {
@@ -215,6 +241,7 @@ impl Schema {
     /// Checks that a document keeps the rules. The error names the field and the rule.
     pub fn validate(&self, properties: &Json) -> Result<()> {
         check_object(properties)?;
+        self.vectors.iter().try_for_each(|vector| vector.check(properties))?;
         match &self.validator {
             // Asking whether is several times cheaper than asking why not.
             Some(validator) if !validator.is_valid(properties) => {

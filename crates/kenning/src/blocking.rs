@@ -13,6 +13,7 @@
 //! ```
 
 mod backup; // backups
+mod finding;
 mod mending; // merge, purge
 mod tail; // the log as it grows
 mod tenants; // tenants

@@ -29,6 +29,7 @@
 //! same, and no particular runtime is needed.
 
 pub mod blocking;
+mod models;
 mod open;
 mod restore;
 mod whole;
@@ -41,15 +42,18 @@ pub use kenning_engine::{ContentHash, Database, Encoded, Explain, Follower, Stop
 pub use kenning_engine::{
     TableInfo, TenantSize, Transaction, TransactionId, View, Violation, Walk, WalkDirection,
 };
+pub use kenning_engine::{Answer, Arm, Ask, Hit, Mode, SearchExplain, Why};
+pub use kenning_embed::{Endpoint, Hashing};
 #[cfg(feature = "fjall")]
 pub use kenning_fjall::Settings as FjallSettings;
-pub use kenning_index::{Filter, Predicate};
+pub use kenning_index::{Embedder, Filter, Predicate};
 pub use kenning_ingest as ingest;
 pub use kenning_record::{Draft, Id, Json, Record, Version, format_instant, parse_instant};
 #[cfg(feature = "rocks")]
 pub use kenning_rocks::Settings as RocksSettings;
 pub use kenning_store::backup::{Copying, Watch as CopyWatch};
 pub use kenning_store::{Create, Durability, Error, ErrorKind, Finding, Result, World};
+pub use models::Models;
 pub use open::{Engine, Options, open, open_with};
 pub use restore::restore;
 pub use serde_json::json;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kenning_engine::{Database, Settings};
 use kenning_store::{Create, Error, Folder, Memory, Result, Store, World};
 
-use crate::SystemWorld;
+use crate::{Models, SystemWorld};
 
 /// The tenant of who names none.
 pub(crate) const TENANT: &str = "default";
@@ -52,6 +52,8 @@ pub struct Options {
     pub settings: Settings,
     /// The engine of a database that is made. One that is there says itself which it has.
     pub engine: Engine,
+    /// The models that it can ask.
+    pub models: Models,
     /// Settings of RocksDB.
     #[cfg(feature = "rocks")]
     pub rocks: crate::RocksSettings,
@@ -83,7 +85,9 @@ pub async fn open(url: &str) -> Result<Database> {
 pub async fn open_with(url: &str, options: Options) -> Result<Database> {
     let (store, world) = (open_store(url, &options)?, world_of(&options));
     let tenant = options.tenant.as_deref().unwrap_or(TENANT);
-    Database::open(store, world, options.settings, tenant).await
+    let finders = crate::models::finders(&options.models, &world)?;
+    let settings = Settings { finders: options.settings.finders.or(Some(finders)), ..options.settings };
+    Database::open(store, world, settings, tenant).await
 }
 
 pub(crate) fn open_store(url: &str, options: &Options) -> Result<Arc<dyn Store>> {

@@ -12,7 +12,7 @@ use kenning_store::{Batch, Bytes, Range, Result, Row, Scan, Snapshot};
 use super::piece::PieceDraft;
 use super::roster::Change;
 use super::spec::Spec;
-use super::Finding;
+use super::Finders;
 use crate::committer::frame;
 
 /// What a record is since a change; nothing if it was deleted.
@@ -33,7 +33,7 @@ impl Changed {
 
 /// Turns changes of one table into rows of one index.
 pub(crate) struct Collect<'a> {
-    pub(crate) finding: &'a Finding,
+    pub(crate) finders: &'a Finders,
     pub(crate) spec: &'a Spec,
     pub(crate) tenant: TenantNo,
     /// Where the vectors of texts are.
@@ -54,7 +54,7 @@ impl Collect<'_> {
                 }
                 Ok(())
             }),
-            Spec::Embedded { paths, .. } => match self.spec.embedder(self.finding) {
+            Spec::Embedded { paths, .. } => match self.spec.embedder(self.finders) {
                 Some(Ok(embedder)) => self.embedded(changes, paths, &*embedder, draft).await,
                 Some(Err(error)) => Err(error),
                 None => Ok(()),

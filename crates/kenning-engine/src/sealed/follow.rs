@@ -12,7 +12,7 @@ use super::roster::Change;
 use super::seal::ROWS_MIN;
 use super::spec::Spec;
 use super::state::State;
-use super::{Finding, Index, Library, Sight};
+use super::{Finders, Index, Library, Sight};
 use crate::table::{Table, number};
 use crate::view::View;
 
@@ -35,7 +35,7 @@ impl Library {
     pub(crate) async fn follow(
         self: &Arc<Self>,
         view: &View,
-        finding: &Finding,
+        finders: &Finders,
     ) -> Result<Arc<Sight>> {
         let shared = view.handle.shared();
         loop {
@@ -50,12 +50,12 @@ impl Library {
             let sight = self.sight();
             if sight.tables_at != Some(schemas) {
                 let now = View::now(&view.handle, &view.tenant)?;
-                self.show(look(&now, &sight, schemas, finding).await?);
+                self.show(look(&now, &sight, schemas, finders).await?);
                 continue;
             }
             let targets = Targets::of(view, &sight).await?;
             if let Some(from) = targets.lag(&sight) {
-                self.show(step(view, &sight, &targets, from, finding).await?);
+                self.show(step(view, &sight, &targets, from, finders).await?);
             }
         }
     }
@@ -100,7 +100,7 @@ async fn step(
     sight: &Sight,
     targets: &Targets,
     from: Version,
-    finding: &Finding,
+    finders: &Finders,
 ) -> Result<Sight> {
     let changes = read(view, from, STEP_ROWS).await?;
     let mut next = sight.clone();
@@ -122,11 +122,11 @@ async fn step(
         let new: Vec<Changed> = changed.iter().filter(is_new).map(Changed::copy).collect();
         let mut draft = PieceDraft::default();
         let (tenant, source) = (view.tenant.number, &view.source);
-        Collect { finding, spec: &index.spec, tenant, source }.take(&new, &mut draft).await?;
+        Collect { finders, spec: &index.spec, tenant, source }.take(&new, &mut draft).await?;
         if !draft.is_empty() {
-            let piece = draft.finish(finding, &index.spec)?;
+            let piece = draft.finish(finders, &index.spec)?;
             index.push(piece);
-            settle(&mut index, finding)?;
+            settle(&mut index, finders)?;
         }
         index.position = target;
         next = next.with(index);
@@ -177,7 +177,7 @@ impl Changes {
 }
 
 /// Makes one piece of several that are about as large, so that there are few.
-fn settle(index: &mut Index, finding: &Finding) -> Result<()> {
+fn settle(index: &mut Index, finders: &Finders) -> Result<()> {
     loop {
         let class = |piece: &Piece| (piece.rows() + 1).ilog2() / 2;
         let tail: Vec<Arc<Piece>> = index.tail().cloned().collect();
@@ -190,25 +190,25 @@ fn settle(index: &mut Index, finding: &Finding) -> Result<()> {
         let alike: Vec<Arc<Piece>> = alike.into_iter().rev().collect();
         let spec = Arc::clone(&index.spec);
         let merge =
-            Merge { finding, spec: &spec, ended: 0, whole: false, graph: false, threads: 1 };
+            Merge { finders, spec: &spec, ended: 0, whole: false, graph: false, threads: 1 };
         let (bytes, _) = merge.merge(&alike)?;
-        index.replace(&alike, Piece::open(finding, &spec, None, &bytes)?);
+        index.replace(&alike, Piece::open(finders, &spec, None, &bytes)?);
     }
 }
 
 /// The sight with an index for whatever the tables ask for by now.
-async fn look(now: &View, sight: &Sight, schemas: u64, finding: &Finding) -> Result<Sight> {
+async fn look(now: &View, sight: &Sight, schemas: u64, finders: &Finders) -> Result<Sight> {
     let mut indexes = Vec::new();
     for table in now.all_tables().await? {
         if table.number < number::FIRST {
             continue;
         }
-        let (specs, _) = Spec::of(&table.schema, finding);
+        let (specs, _) = Spec::of(&table.schema, finders);
         for spec in specs {
             let index = match sight.index(table.number, &spec.name()) {
                 Some(known) if *known.spec == spec => Arc::clone(known),
                 Some(known) => Arc::new(Index { is_stale: true, ..(**known).clone() }),
-                None => Arc::new(open(now, &table, spec, finding).await?),
+                None => Arc::new(open(now, &table, spec, finders).await?),
             };
             indexes.push(index);
         }
@@ -217,11 +217,11 @@ async fn look(now: &View, sight: &Sight, schemas: u64, finding: &Finding) -> Res
 }
 
 /// The index as it is stored; a small one of which nothing is stored is made of its records.
-async fn open(now: &View, table: &Table, spec: Spec, finding: &Finding) -> Result<Index> {
+async fn open(now: &View, table: &Table, spec: Spec, finders: &Finders) -> Result<Index> {
     let key = keys::sealed(now.tenant.number, table.number, &spec.name());
     let stored = now.source.get(&key).await?;
     if let Some(state) = stored.and_then(|bytes| State::decode(&bytes).ok())
-        && let Some(index) = open_parts(now, table, &state, finding).await?
+        && let Some(index) = open_parts(now, table, &state, finders).await?
     {
         return Ok(Index { is_stale: state.spec != spec, ..index });
     }
@@ -241,10 +241,10 @@ async fn open(now: &View, table: &Table, spec: Spec, finding: &Finding) -> Resul
         let Some(until) = embedded(now, table.number, &spec).await? else { return Ok(index) };
         (index.position, index.sealed_at) = (until, until);
     }
-    if let Some(draft) = few(now, &index, finding).await? {
+    if let Some(draft) = few(now, &index, finders).await? {
         index.is_ready = true;
         if !draft.is_empty() {
-            index.push(draft.finish(finding, &spec)?);
+            index.push(draft.finish(finders, &spec)?);
         }
     }
     Ok(index)
@@ -255,7 +255,7 @@ async fn open_parts(
     now: &View,
     table: &Table,
     state: &State,
-    finding: &Finding,
+    finders: &Finders,
 ) -> Result<Option<Index>> {
     let store = now.handle.shared().store()?;
     let mut index = Index {
@@ -270,7 +270,7 @@ async fn open_parts(
     };
     for part in &state.parts {
         let Some(bytes) = store.map_part(*part).await? else { return Ok(None) };
-        let Ok(piece) = Piece::open(finding, &state.spec, Some(*part), &bytes) else {
+        let Ok(piece) = Piece::open(finders, &state.spec, Some(*part), &bytes) else {
             return Ok(None);
         };
         index.push(piece);
@@ -281,9 +281,9 @@ async fn open_parts(
 }
 
 /// The rows of a table that has few of them.
-async fn few(now: &View, index: &Index, finding: &Finding) -> Result<Option<PieceDraft>> {
+async fn few(now: &View, index: &Index, finders: &Finders) -> Result<Option<PieceDraft>> {
     let (tenant, source) = (now.tenant.number, &now.source);
-    let collect = Collect { finding, spec: &index.spec, tenant, source };
+    let collect = Collect { finders, spec: &index.spec, tenant, source };
     let mut draft = PieceDraft::default();
     let mut next = Some(collect::records(tenant, index.table).rows(ROWS_MIN));
     let mut rows = 0;
@@ -311,10 +311,10 @@ pub(crate) async fn index_of(
     view: &View,
     table: &Table,
     spec: &Arc<Spec>,
-    finding: &Finding,
+    finders: &Finders,
 ) -> Result<Index> {
     let (tenant, source) = (view.tenant.number, &view.source);
-    let collect = Collect { finding, spec, tenant, source };
+    let collect = Collect { finders, spec, tenant, source };
     let mut index = Index {
         table: table.number,
         spec: Arc::clone(spec),
@@ -332,11 +332,11 @@ pub(crate) async fn index_of(
         collect.take(&records, &mut draft).await?;
         if draft.bytes() > STEP_BYTES && next.is_some() {
             let draft = std::mem::take(&mut draft);
-            index.push(draft.finish(finding, spec)?);
+            index.push(draft.finish(finders, spec)?);
         }
     }
     if !draft.is_empty() {
-        index.push(draft.finish(finding, spec)?);
+        index.push(draft.finish(finders, spec)?);
     }
     Ok(index)
 }

@@ -11,7 +11,7 @@ use kenning_index::{Bitmap, Mask, Place, VectorPart, WordPart, WordRow};
 use kenning_record::Version;
 use kenning_store::{Bytes, PartId, Result};
 
-use super::Finding;
+use super::Finders;
 use super::part::{self, Kind};
 use super::roster::{Change, Roster, RosterDraft};
 use super::spec::Spec;
@@ -51,15 +51,15 @@ pub(crate) enum Body {
 impl Piece {
     /// Opens a part.
     pub(crate) fn open(
-        finding: &Finding,
+        finders: &Finders,
         spec: &Spec,
         part: Option<PartId>,
         bytes: &Bytes,
     ) -> Result<Self> {
         let (roster, body) = part::decode(spec.kind(), bytes)?;
         let body = match spec.vectors() {
-            None => Body::Words(finding.words.open(body)?),
-            Some(vectors) => Body::Vectors(finding.vectors.open(vectors, body)?),
+            None => Body::Words(finders.words.open(body)?),
+            Some(vectors) => Body::Vectors(finders.vectors.open(vectors, body)?),
         };
         let rows = match &body {
             Body::Words(words) => words.rows(),
@@ -157,28 +157,28 @@ impl PieceDraft {
     }
 
     /// The bytes of a part with these rows.
-    pub(crate) fn encode(self, finding: &Finding, spec: &Spec) -> Result<Bytes> {
+    pub(crate) fn encode(self, finders: &Finders, spec: &Spec) -> Result<Bytes> {
         let roster = self.roster.finish();
         let body = match spec.vectors() {
             None => {
-                finding.words.build(spec.language(), &mut self.words.into_iter().map(Ok))?
+                finders.words.build(spec.language(), &mut self.words.into_iter().map(Ok))?
             }
-            Some(vectors) => finding.vectors.build(vectors, &self.vectors, false, 1)?,
+            Some(vectors) => finders.vectors.build(vectors, &self.vectors, false, 1)?,
         };
         Ok(part::encode(spec.kind(), &roster, &body).into())
     }
 
     /// A piece in memory.
-    pub(crate) fn finish(self, finding: &Finding, spec: &Spec) -> Result<Piece> {
+    pub(crate) fn finish(self, finders: &Finders, spec: &Spec) -> Result<Piece> {
         let bytes = self.bytes;
-        let piece = Piece::open(finding, spec, None, &self.encode(finding, spec)?)?;
+        let piece = Piece::open(finders, spec, None, &self.encode(finders, spec)?)?;
         Ok(Piece { bytes, ..piece })
     }
 }
 
 /// Several pieces as the bytes of one part.
 pub(crate) struct Merge<'a> {
-    pub(crate) finding: &'a Finding,
+    pub(crate) finders: &'a Finders,
     pub(crate) spec: &'a Spec,
     /// Rows that ended at this version or before are left out.
     pub(crate) ended: Version,
@@ -228,7 +228,7 @@ impl Merge<'_> {
                     Body::Vectors(_) => None,
                 })
                 .collect();
-            return self.finding.words.merge(&words);
+            return self.finders.words.merge(&words);
         };
         let rows: usize = kept.iter().map(|keep| keep.count() as usize).sum();
         let mut vectors = Vec::with_capacity(rows * spec.dimensions);
@@ -237,7 +237,7 @@ impl Merge<'_> {
                 keep.iter().for_each(|row| vectors.extend_from_slice(part.vector(row)));
             }
         }
-        self.finding.vectors.build(spec, &vectors, self.graph, self.threads)
+        self.finders.vectors.build(spec, &vectors, self.graph, self.threads)
     }
 }
 

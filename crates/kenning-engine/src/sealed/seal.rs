@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
-use kenning_record::{TenantNo, Version, keys};
+use kenning_record::{End, TenantNo, Version, keys};
 use kenning_store::{Batch, Bytes, PartId, Range, Result, Space, block_on};
 
 use super::collect::{self, Collect};
 use super::piece::{Body, Merge, Piece, PieceDraft};
 use super::state::State;
-use super::{Finding, Index, Library, Sight};
+use super::{Finders, Index, Library, Sight};
 use crate::database::Handle;
 use crate::log::{Beside, write_beside};
 use crate::shared::Shared;
@@ -97,20 +97,20 @@ fn is_due((_, changes): &(TenantNo, u64)) -> bool {
 
 /// Seals until the database is closed.
 pub(crate) fn run(shared: &Arc<Shared>) {
-    let Some(finding) = shared.settings.finding.clone() else { return };
+    let Some(finders) = shared.settings.finders.clone() else { return };
     let handle = Handle::background(Arc::clone(shared));
     if let Err(error) = block_on(drop_unnamed(&handle)) {
         shared.seal.fail(error);
     }
     while shared.seal.wait() {
-        if let Err(error) = block_on(round(&handle, &finding)) {
+        if let Err(error) = block_on(round(&handle, &finders)) {
             shared.seal.fail(error);
             shared.nudge();
         }
     }
 }
 
-async fn round(handle: &Handle, finding: &Finding) -> Result<()> {
+async fn round(handle: &Handle, finders: &Finders) -> Result<()> {
     let shared = handle.shared();
     let due = shared.unsealed.due();
     let view = View::now(handle, shared.tenants.root())?;
@@ -121,7 +121,7 @@ async fn round(handle: &Handle, finding: &Finding) -> Result<()> {
         match living(handle, &tenants, number).await? {
             None => shared.sealed.forget(number),
             Some(tenant) => {
-                let sealing = Sealing { handle, tenant: &tenant, finding };
+                let sealing = Sealing { handle, tenant: &tenant, finders };
                 done = done.and(unless_dropped(sealing.work().await));
             }
         }
@@ -150,11 +150,37 @@ async fn drop_unnamed(handle: &Handle) -> Result<()> {
     Ok(())
 }
 
+/// One part of everything, of every index of a tenant.
+pub(crate) async fn compact(handle: &Handle, tenant: &Arc<Tenant>) -> Result<()> {
+    let Some(finders) = handle.shared().settings.finders.clone() else { return Ok(()) };
+    Sealing { handle, tenant, finders: &finders }.compact().await
+}
+
+/// Removes what the indexes still have of a record that was purged.
+pub(crate) async fn erase(handle: &Handle, tenant: &Arc<Tenant>, end: End) -> Result<()> {
+    let Some(finders) = handle.shared().settings.finders.clone() else { return Ok(()) };
+    Sealing { handle, tenant, finders: &finders }.erase(end).await
+}
+
+/// Removes the parts of a tenant that was dropped; the list of them goes with all that it had.
+pub(crate) async fn drop_tenant(handle: &Handle, tenant: TenantNo) -> Result<()> {
+    let shared = handle.shared();
+    let (store, view) = (shared.store()?, View::now(handle, shared.tenants.root())?);
+    for row in view.rows(Range::prefix(keys::sealed_of(tenant))).await? {
+        let parts = State::decode(&row.value).map(|state| state.parts).unwrap_or_default();
+        for part in parts {
+            store.drop_part(part).await?;
+        }
+    }
+    shared.sealed.forget(tenant);
+    Ok(())
+}
+
 /// Sealing the indexes of one tenant.
 pub(crate) struct Sealing<'a> {
     pub(crate) handle: &'a Handle,
     pub(crate) tenant: &'a Arc<Tenant>,
-    pub(crate) finding: &'a Finding,
+    pub(crate) finders: &'a Finders,
 }
 
 impl Sealing<'_> {
@@ -190,13 +216,37 @@ impl Sealing<'_> {
         Ok(())
     }
 
+    /// Makes every piece anew that has rows of a record that is gone.
+    async fn erase(&self, end: End) -> Result<()> {
+        loop {
+            let sight = self.follow().await?;
+            let of_table = sight.indexes.iter().filter(|index| index.table == end.table);
+            let mut is_clean = true;
+            for index in of_table {
+                let has_rows = |piece: &&Arc<Piece>| {
+                    let rows = piece.roster.rows_of(end.id);
+                    rows.iter().any(|row| piece.roster.until(*row) < Version::MAX)
+                };
+                let pieces: Vec<Arc<Piece>> = index.pieces.iter().filter(has_rows).cloned().collect();
+                if !pieces.is_empty() {
+                    is_clean = false;
+                    let ended = self.handle.shared().version();
+                    self.merge_ended(index, &pieces, true, ended).await?;
+                }
+            }
+            if is_clean {
+                return Ok(());
+            }
+        }
+    }
+
     fn library(&self) -> Arc<Library> {
         self.handle.shared().sealed.library(self.tenant.number)
     }
 
     async fn follow(&self) -> Result<Arc<Sight>> {
         let view = View::now(self.handle, self.tenant)?;
-        self.library().follow(&view, self.finding).await
+        self.library().follow(&view, self.finders).await
     }
 
     /// One thing that is to be done about an index; whether there was one.
@@ -224,16 +274,29 @@ impl Sealing<'_> {
         Ok(false)
     }
 
-    /// Makes a part of pieces of an index and puts it in their place.
+    /// Makes a part of pieces of an index and puts it in their place, with what somebody may look at
+    /// still.
     async fn merge(&self, index: &Index, pieces: &[Arc<Piece>], graph: bool) -> Result<()> {
+        let shared = self.handle.shared();
+        self.merge_ended(index, pieces, graph, shared.oldest(shared.version())).await
+    }
+
+    /// The same without what ended at a version or before.
+    async fn merge_ended(
+        &self,
+        index: &Index,
+        pieces: &[Arc<Piece>],
+        graph: bool,
+        ended: Version,
+    ) -> Result<()> {
         if !self.begin(index, pieces).await {
             return Ok(());
         }
         let shared = self.handle.shared();
         let merge = Merge {
-            finding: self.finding,
+            finders: self.finders,
             spec: &index.spec,
-            ended: shared.oldest(shared.version()),
+            ended,
             whole: pieces.len() == index.pieces.len(),
             graph,
             threads: THREADS,
@@ -282,7 +345,7 @@ impl Sealing<'_> {
         let part = PartId(u128::from(world.random()) << 64 | u128::from(world.random()));
         store.put_part(part, bytes.clone()).await?;
         let mapped = store.map_part(part).await?.unwrap_or(bytes);
-        Piece::open(self.finding, spec, Some(part), &mapped)
+        Piece::open(self.finders, spec, Some(part), &mapped)
     }
 
     /// Writes which parts an index has.
@@ -320,7 +383,7 @@ impl Sealing<'_> {
         let shared = self.handle.shared();
         let view = View::now(self.handle, self.tenant)?;
         let Some(table) = view.find_numbered(index.table).await? else { return Ok(false) };
-        let (specs, _) = super::spec::Spec::of(&table.schema, self.finding);
+        let (specs, _) = super::spec::Spec::of(&table.schema, self.finders);
         let name = index.spec.name();
         let Some(spec) = specs.into_iter().find(|spec| spec.name() == name) else {
             return Ok(false);
@@ -361,7 +424,7 @@ impl Sealing<'_> {
     async fn fill(&self, view: &View, made: &mut Index) -> Result<()> {
         let (tenant, source) = (self.tenant.number, &view.source);
         let spec = Arc::clone(&made.spec);
-        let collect = Collect { finding: self.finding, spec: &spec, tenant, source };
+        let collect = Collect { finders: self.finders, spec: &spec, tenant, source };
         let mut draft = PieceDraft::default();
         let mut next = Some(collect::records(tenant, made.table));
         while next.is_some() {
@@ -373,12 +436,12 @@ impl Sealing<'_> {
             let is_last = next.is_none() && !made.pieces.is_empty();
             if is_full || is_last || (next.is_none() && draft.rows() >= ROWS_MIN) {
                 let draft = std::mem::take(&mut draft);
-                let bytes = draft.encode(self.finding, &spec)?;
+                let bytes = draft.encode(self.finders, &spec)?;
                 made.push(self.put(&spec, bytes).await?);
             }
         }
         if !draft.is_empty() {
-            made.push(draft.finish(self.finding, &spec)?);
+            made.push(draft.finish(self.finders, &spec)?);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use kenning_record::{Json, Metric, Path, RecordRef, Schema, TableNo, VectorSpec}
 use kenning_store::{Error, Result};
 use serde_json::json;
 
-use super::Finding;
+use super::Finders;
 
 /// The language of texts, if a table says none.
 const LANGUAGE: &str = "en";
@@ -45,7 +45,7 @@ impl Slot {
 impl Spec {
     /// The indexes that a table with this schema has. A model that is not there has none, and is
     /// told as the second.
-    pub(crate) fn of(schema: &Schema, finding: &Finding) -> (Vec<Spec>, Vec<Error>) {
+    pub(crate) fn of(schema: &Schema, finders: &Finders) -> (Vec<Spec>, Vec<Error>) {
         let mut specs = vec![Spec::Words {
             key: schema.key.clone(),
             paths: schema.words.clone(),
@@ -55,7 +55,7 @@ impl Spec {
         let asked = [(Slot::Default, &schema.embed), (Slot::Alt, &schema.embed_alt)];
         for (slot, embedding) in asked {
             let Some(embedding) = embedding else { continue };
-            match finding.embedders.embedder(embedding.model.as_deref()) {
+            match finders.embedders.embedder(embedding.model.as_deref()) {
                 Ok(embedder) => specs.push(Spec::Embedded {
                     slot,
                     paths: embedding.paths.clone(),
@@ -164,9 +164,9 @@ impl Spec {
     }
 
     /// The model, if it is there.
-    pub(crate) fn embedder(&self, finding: &Finding) -> Option<Result<Arc<dyn Embedder>>> {
+    pub(crate) fn embedder(&self, finders: &Finders) -> Option<Result<Arc<dyn Embedder>>> {
         let model = self.model()?;
-        Some(finding.embedders.embedder(Some(model)))
+        Some(finders.embedders.embedder(Some(model)))
     }
 }
 

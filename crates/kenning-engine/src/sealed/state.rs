@@ -2,12 +2,16 @@
 //!
 //! Specified in `docs/format/sealed.md`.
 
+use std::sync::Arc;
+
 use kenning_record::{Json, ValueRef, Version, encode, entry};
 use kenning_store::{Error, PartId, Result};
 use serde_json::json;
 
+use super::piece::Piece;
 use super::spec::Spec;
 use crate::committer::frame;
+use crate::view::View;
 
 /// What is stored of an index.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +50,30 @@ impl State {
         let damaged = || Error::corrupt("SEALED_DAMAGED", "the list of parts is damaged");
         read().ok_or_else(damaged)
     }
+}
+
+/// The indexes of a tenant, as they are told.
+pub(crate) async fn told(view: &View) -> Result<Vec<Json>> {
+    let sight = view.handle.shared().sealed.library(view.tenant.number).sight();
+    let mut told = Vec::new();
+    for table in view.all_tables().await? {
+        for index in sight.indexes.iter().filter(|index| index.table == table.number) {
+            let rows = |pieces: &mut dyn Iterator<Item = &Arc<Piece>>| -> u64 {
+                pieces.map(|piece| u64::from(piece.rows())).sum()
+            };
+            told.push(json!({
+                "table": table.name,
+                "index": index.spec.name(),
+                "model": index.spec.model(),
+                "parts": index.parts().count(),
+                "rows": rows(&mut index.parts()),
+                "rows_in_memory": rows(&mut index.tail()),
+                "position": index.position,
+                "is_ready": index.is_ready,
+            }));
+        }
+    }
+    Ok(told)
 }
 
 #[cfg(test)]

@@ -128,11 +128,11 @@ pub(super) struct Arms<'a> {
 impl<'a> Arms<'a> {
     /// Finds the indexes of every table, and reads the question.
     pub(super) async fn open(search: &'a Search<'a>) -> Result<Self> {
-        let Search { view, ask, finding, .. } = *search;
+        let Search { view, ask, finders, .. } = *search;
         let shared = view.handle.shared();
         let now = View::now(&view.handle, &view.tenant)?;
         let library = shared.sealed.library(view.tenant.number);
-        let sight = library.follow(&now, finding).await?;
+        let sight = library.follow(&now, finders).await?;
         drop(now);
         let mut arms = Arms {
             search,
@@ -160,12 +160,12 @@ impl<'a> Arms<'a> {
         filters: &mut Filters<'_>,
     ) -> Result<()> {
         for table in &self.search.tables {
-            let (specs, _) = Spec::of(&table.schema, self.search.finding);
+            let (specs, _) = Spec::of(&table.schema, self.search.finders);
             let Some(spec) = specs.into_iter().find(|spec| spec.vectors().is_none()) else {
                 continue;
             };
             if self.question.is_none() {
-                let read = self.search.finding.words.question(spec.language(), text)?;
+                let read = self.search.finders.words.question(spec.language(), text)?;
                 self.question = Some(read);
             }
             let searched = self.searched(sight, table, spec, filters).await?;
@@ -175,7 +175,7 @@ impl<'a> Arms<'a> {
     }
 
     async fn open_vectors(&mut self, sight: &Sight, filters: &mut Filters<'_>) -> Result<()> {
-        let Search { ask, finding, .. } = *self.search;
+        let Search { ask, finders, .. } = *self.search;
         let name = match ask.vectors.as_deref() {
             None => "embed".to_owned(),
             Some(name @ ("embed" | "embed_alt")) => name.to_owned(),
@@ -184,7 +184,7 @@ impl<'a> Arms<'a> {
         let mut known: HashMap<String, Arc<Vec<f32>>> = HashMap::new();
         let mut refused = None;
         for table in &self.search.tables {
-            let (specs, not_there) = Spec::of(&table.schema, finding);
+            let (specs, not_there) = Spec::of(&table.schema, finders);
             let Some(spec) = specs.into_iter().find(|spec| spec.name() == name) else {
                 refused = refused.or(not_there.into_iter().next());
                 continue;
@@ -221,11 +221,11 @@ impl<'a> Arms<'a> {
 
     /// The question as a vector that an index can compare.
     async fn vector(&self, spec: &Spec) -> Result<Arc<Vec<f32>>> {
-        let Search { ask, finding, view, .. } = *self.search;
+        let Search { ask, finders, view, .. } = *self.search;
         if let Some(vector) = &ask.vector {
             return Ok(Arc::new(vector.clone()));
         }
-        let Some(embedder) = spec.embedder(finding) else {
+        let Some(embedder) = spec.embedder(finders) else {
             let message = format!("'{}' can be asked by a vector only", spec.name());
             return Err(Error::invalid("QUESTION_IS_TEXT", message));
         };
@@ -248,7 +248,7 @@ impl<'a> Arms<'a> {
         spec: Spec,
         filters: &mut Filters<'_>,
     ) -> Result<Searched> {
-        let Search { view, finding, .. } = *self.search;
+        let Search { view, finders, .. } = *self.search;
         let version = view.version;
         let known = sight.index(table.number, &spec.name());
         let serves = |index: &&Arc<Index>| {
@@ -265,7 +265,7 @@ impl<'a> Arms<'a> {
                 }
                 self.explain.made += 1;
                 let below = view.below_staged();
-                Arc::new(index_of(&below, table, &Arc::new(spec), finding).await?)
+                Arc::new(index_of(&below, table, &Arc::new(spec), finders).await?)
             }
         };
         let at = version;
@@ -285,7 +285,7 @@ impl<'a> Arms<'a> {
 
     /// What a transaction has staged of a table, as a piece.
     async fn staged(&self, table: &Table, spec: &Spec) -> Result<Vec<Arc<Piece>>> {
-        let Search { view, finding, .. } = *self.search;
+        let Search { view, finders, .. } = *self.search;
         let Some(staging) = &view.staging else { return Ok(Vec::new()) };
         let tenant = view.tenant.number;
         let records = Range::prefix(keys::records(tenant, table.number));
@@ -299,11 +299,11 @@ impl<'a> Arms<'a> {
             changes.push(changed);
         }
         let mut draft = PieceDraft::default();
-        Collect { finding, spec, tenant, source: &view.below }.take(&changes, &mut draft).await?;
+        Collect { finders, spec, tenant, source: &view.below }.take(&changes, &mut draft).await?;
         if draft.rows() == 0 {
             return Ok(Vec::new());
         }
-        Ok(vec![Arc::new(draft.finish(finding, spec)?)])
+        Ok(vec![Arc::new(draft.finish(finders, spec)?)])
     }
 
     /// The best of each arm.
@@ -338,7 +338,7 @@ impl<'a> Arms<'a> {
             .collect();
         let neighbours = Neighbours::new(&pieces);
         let arm = if around { WordArm::Window(&neighbours) } else { WordArm::Unit };
-        let hits = self.search.finding.words.best(&asked, question, arm, depth)?;
+        let hits = self.search.finders.words.best(&asked, question, arm, depth)?;
         Ok(hits.iter().map(|hit| pieces[hit.piece_idx].candidate(hit.row, hit.score)).collect())
     }
 

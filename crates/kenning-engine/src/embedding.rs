@@ -327,6 +327,8 @@ impl Embedding<'_> {
         let missing: Vec<(&Vec<u8>, &String)> =
             known.filter(|(_, known)| !is_known(known)).map(|(it, _)| it).collect();
         for some in missing.chunks(TEXTS_MAX) {
+            // The database may be closed meanwhile: then the step is done again later.
+            self.handle.shared().head()?;
             let texts: Vec<&str> = some.iter().map(|(_, text)| text.as_str()).collect();
             let vectors = ask(&*wanted.embedder, &texts)?;
             let dimensions = wanted.embedder.dimensions();

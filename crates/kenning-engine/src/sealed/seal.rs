@@ -190,6 +190,10 @@ impl Sealing<'_> {
             let sight = self.follow().await?;
             let mut worked = self.forget_dropped(&sight).await?;
             for index in &sight.indexes {
+                // What is left is done when it is opened again.
+                if !self.handle.shared().is_open() {
+                    return Ok(());
+                }
                 worked |= self.tend(index).await?;
             }
             if !worked {

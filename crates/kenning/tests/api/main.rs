@@ -6,6 +6,7 @@ mod indexes; // built and cleared away in the background
 mod merge; // two records that are one
 mod prune; // trimming the past
 mod purge; // removing values from everywhere
+mod search; // finding by meaning and by words
 mod tail; // the log as it grows
 mod tenants; // tenants that are dropped
 mod whole; // whole databases to files and back

@@ -12,8 +12,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kenning-fjall", &["kenning-store"]),
     ("kenning-rocks", &["kenning-store"]),
     ("kenning-words", &["kenning-index", "kenning-record", "kenning-store"]),
-    ("kenning-ingest", &["kenning-engine", "kenning-record", "kenning-store"]),
-    ("kenning-vectors", &["kenning-index", "kenning-store"]),
+    ("kenning-vectors", &["kenning-index", "kenning-record", "kenning-store"]),
+    ("kenning-ingest", &["kenning-engine", "kenning-index", "kenning-record", "kenning-store"]),
     (
         "kenning",
         &[

@@ -17,6 +17,7 @@ mod csv; // rows of csv
 mod folders; // what is in folders beside records
 mod jsonl; // rows of jsonl
 mod keys; // every key of the store, and their order
+mod predicate; // which records, as a person writes it
 mod raw; // the allocator that refuses what only a damaged length asks for
 mod rows; // files cut into rows
 mod seeds; // where a search begins
@@ -26,6 +27,7 @@ mod texts; // what people and programs write
 pub use csv::csv;
 pub use folders::folders;
 pub use jsonl::jsonl;
+pub use predicate::predicate;
 pub use seeds::{Seed, seeds};
 pub use stored::stored;
 pub use texts::texts;
@@ -36,8 +38,14 @@ use kenning_store::{ErrorKind, Result};
 pub type Target = fn(&[u8]);
 
 /// Every target, under its name: that of its corpus and, behind `fuzz-`, of its program.
-pub const TARGETS: [(&str, Target); 5] =
-    [("stored", stored), ("texts", texts), ("csv", csv), ("jsonl", jsonl), ("folders", folders)];
+pub const TARGETS: [(&str, Target); 6] = [
+    ("stored", stored),
+    ("texts", texts),
+    ("csv", csv),
+    ("jsonl", jsonl),
+    ("folders", folders),
+    ("predicate", predicate),
+];
 
 /// What stored bytes say. They were ours once: what can't be read is damage, and nothing else.
 #[track_caller]

@@ -25,6 +25,7 @@ pub fn seeds() -> Vec<Seed> {
         ("csv", csv()),
         ("jsonl", jsonl()),
         ("folders", folders()),
+        ("predicate", predicates()),
     ] {
         seeds.extend(inputs.into_iter().map(|(name, bytes)| Seed { target, name, bytes }));
     }
@@ -168,6 +169,26 @@ fn texts() -> Inputs {
         ("id", chosen(&[5], ID.to_string())),
         ("hash", chosen(&[5], "5A".repeat(32))),
         ("type", chosen(&[5], "integer")),
+    ]
+}
+
+fn predicates() -> Inputs {
+    let document = "{\"a\":{\"b\":[1,\"x%\",null]},\"c\":true,\"n\":-1.5}";
+    let input = |text: &str| format!("{text}\n--\n{document}").into_bytes();
+    vec![
+        ("signs", input("a.b = 1 AND n<>-1.5e0 and 2 >= n OR NOT (c != FALSE)")),
+        ("lists", input("a.b IN ('x%', NULL, 1) AND n NOT IN (.5) AND c")),
+        ("ranges", input("n >= -2 AND c AND n < 0 OR n NOT BETWEEN 1 AND 'x'")),
+        ("patterns", input("a.b LIKE '%x!%_%' ESCAPE '!' OR a.b NOT ILIKE '_\\%'")),
+        ("states", input("gone IS NULL AND c IS NOT FALSE AND (n = 1) IS NOT TRUE OR TRUE")),
+        ("names", input("\"a\".\"b \"\"\" = 'it''s' OR a\\.b = 1 AND \"_key\" AND not = 2")),
+        (
+            "own",
+            input(
+                "_id = '5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a' AND _key > 'a' AND _version <= 7 AND \
+                 _created_at >= '2026-01-01' AND _valid_until IS NULL",
+            ),
+        ),
     ]
 }
 

@@ -12,7 +12,7 @@ mod tenants; // tenants that are dropped
 mod whole; // whole databases to files and back
 
 use kenning::blocking::{Database, open};
-use kenning::{At, Draft, ErrorKind, Filter, Link, Walk, json};
+use kenning::{At, Draft, ErrorKind, Filter, Link, Predicate, Walk, json};
 
 fn database() -> Database {
     let db = open("memory:").unwrap();
@@ -96,7 +96,7 @@ fn filters_use_the_index_that_narrows_most() {
         let names = records.iter().map(|r| name(r).as_str().unwrap().to_owned());
         (names.collect(), explain.index)
     };
-    let range = kenning::Predicate::range("age", Some(json!(2)), None).unwrap();
+    let range = Predicate::range("age", Some(json!(2)), None).unwrap();
     let range = Filter::equal("city", "x").and(range);
     let expected = (vec!["b".to_owned(), "c".into()], Some("city, age".to_owned()));
     assert_eq!(names(range.clone()), expected);
@@ -106,6 +106,49 @@ fn filters_use_the_index_that_narrows_most() {
     assert_eq!(names(Filter::equal("tags", "c")), (vec!["c".into()], Some("tags".into())));
     assert_eq!(names(Filter::prefix("name", "d")), (vec!["d".into()], None));
     assert_eq!(names(Filter::range("age", Some(json!(2)), None).limit(1)).0.len(), 1);
+}
+
+#[test]
+fn several_ranges_of_an_index_are_read_in_its_order() {
+    let db = database();
+    for age in 1..=9 {
+        let tags = [age % 2, 7].map(|tag| format!("t{tag}"));
+        db.put("people", json!({"name": format!("p{age}"), "age": age, "city": "x", "tags": tags}))
+            .unwrap();
+    }
+    let ages = |filter: Filter| {
+        let (records, explain) = db.find_explained("people", filter).unwrap();
+        let age = |r: &kenning::Encoded| r.property("age").unwrap().unwrap().as_i64().unwrap();
+        (records.iter().map(age).collect::<Vec<_>>(), explain)
+    };
+    let asked = |text: &str| Filter::from(Predicate::parse(text).unwrap());
+    let (found, explain) = ages(asked("city = 'x' AND age IN (8, 2, 5, 99)"));
+    assert_eq!((found, explain.rows_read), (vec![2, 5, 8], 3));
+    assert_eq!(explain.index.as_deref(), Some("city, age"));
+    let some = asked("city = 'x' AND (age < 3 OR age > 7) AND name <> 'p9'");
+    assert_eq!(ages(some.clone()).0, [1, 2, 8]);
+    assert_eq!(ages(some.clone().reverse()).0, [8, 2, 1]);
+    assert_eq!(ages(some.clone().reverse().limit(2)).0, [8, 2]);
+    assert_eq!(ages(some.limit(2)).0, [1, 2]);
+    // A record with two entries in the ranges comes once.
+    let (found, explain) = ages(asked("tags IN ('t1', 't7') AND age >= 8"));
+    assert_eq!((found, explain.index.as_deref()), (vec![9, 8], Some("tags")));
+    let (none, explain) = ages(asked("tags = NULL"));
+    assert_eq!((none, explain.index.as_deref(), explain.rows_read), (vec![], Some("tags"), 0));
+    let wrong = Filter::range("age", None, None).and(Predicate::default());
+    assert_eq!(db.find("people", wrong).unwrap_err().code(), "RANGE_EMPTY");
+}
+
+#[test]
+fn a_unique_index_does_not_hide_what_it_has_no_entry_for() {
+    let db = open("memory:").unwrap();
+    db.create_table("seats", json!({"x-kenning": {"unique": [["row", "seat"]]}})).unwrap();
+    db.put("seats", json!({"row": 1, "seat": 2})).unwrap();
+    db.put("seats", json!({"row": 2})).unwrap();
+    assert_eq!(db.find("seats", Filter::range("row", Some(json!(1)), None)).unwrap().len(), 2);
+    let both = Filter::from(Predicate::parse("row >= 1 AND seat > 0").unwrap());
+    let (found, explain) = db.find_explained("seats", both).unwrap();
+    assert_eq!((found.len(), explain.index.as_deref()), (1, Some("row, seat")));
 }
 
 #[test]

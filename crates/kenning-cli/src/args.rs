@@ -354,13 +354,16 @@ pub(crate) struct Export {
     pub(crate) file: Option<String>,
     /// Write what every tenant knows, into a folder that is new or empty
     #[arg(long, value_name = "DIR", conflicts_with_all = ["table", "file", "file_format"])]
-    #[arg(conflicts_with_all = ["delimiter", "full", "replace"])]
+    #[arg(conflicts_with_all = ["delimiter", "full", "replace", "predicate"])]
     pub(crate) all: Option<String>,
     /// With --all: everything that ever was, every transaction of the log
     #[arg(long, requires = "all", conflicts_with_all = ["as_of", "table", "file"])]
     pub(crate) history: bool,
     #[command(flatten)]
     pub(crate) shape: FileShape,
+    /// Only records of which this SQL expression holds, such as "born > 1900 AND role LIKE 'k%'"
+    #[arg(long = "where", value_name = "PREDICATE")]
+    pub(crate) predicate: Option<String>,
     /// Replace a file that is there
     #[arg(long)]
     pub(crate) replace: bool,

@@ -54,7 +54,7 @@ It ends with 0, with 2 if lines were bad, with 130 if it was interrupted."
 );
 pub(crate) const EXPORT: &str = example!(
     "kenning --db demo.db export people people.csv --replace
-  kenning --db demo.db export people - --as jsonl
+  kenning --db demo.db export people - --as jsonl --where \"role LIKE 'k%' OR _key = 'ida'\"
   kenning --db demo.db export --all files --history"
 );
 pub(crate) const UPDATE: &str =

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use kenning_index::Predicate;
 use kenning_record::{Id, Json, Record, RecordRef, TableNo, ValueRef, Version, entry, keys};
 use kenning_record::{check_table_name, normalize, suggest};
 use kenning_store::{Bytes, Error, Range, Result, Row, Snapshot};
@@ -60,6 +61,12 @@ impl Encoded {
     /// What it says, read as far as it is asked for.
     pub fn properties(&self) -> Result<ValueRef<'_>> {
         RecordRef::new(entry::split(&self.bytes)?.1)?.properties()
+    }
+
+    /// Whether it passes; only what is asked is read.
+    pub fn passes(&self, predicate: &Predicate) -> Result<bool> {
+        let (version, payload) = entry::split(&self.bytes)?;
+        predicate.holds(self.id, version, RecordRef::new(payload)?)
     }
 
     /// The whole record, decoded.

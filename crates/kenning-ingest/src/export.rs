@@ -9,7 +9,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use kenning_engine::{Encoded, View};
-use kenning_record::{Id, Json};
+use kenning_index::Predicate;
+use kenning_record::{Id, Json, Schema};
 use kenning_store::{Error, Result};
 
 use crate::Format;
@@ -30,12 +31,19 @@ pub struct ExportOptions {
     pub whole_records: bool,
     /// Whether a file that is there is replaced.
     pub replace: bool,
+    /// Which records are written.
+    pub predicate: Predicate,
 }
 
 impl ExportOptions {
     /// What nobody changed.
     pub fn new(format: Format) -> Self {
-        ExportOptions { format, whole_records: false, replace: false }
+        ExportOptions {
+            format,
+            whole_records: false,
+            replace: false,
+            predicate: Predicate::default(),
+        }
     }
 }
 
@@ -56,8 +64,8 @@ pub struct Exported {
     pub whole: bool,
 }
 
-/// Writes every record of `table`, as `view` has it, in the order of the ids. `watch` is told how
-/// many were written.
+/// Writes the records of `table` that are asked for, as `view` has them, in the order of the ids.
+/// `watch` is told how many were written.
 pub async fn export(
     view: &View,
     table: &str,
@@ -70,10 +78,14 @@ pub async fn export(
         let message = "whole records are lines of jsonl: csv has properties only";
         return Err(Error::invalid("WHOLE_RECORDS", message));
     }
+    let predicate = &options.predicate;
+    if !predicate.is_always() {
+        predicate.check_against(&Schema::parse(&schema)?)?;
+    }
     let mut sink = Sink::open(target, options.replace)?;
     let mut lines = Lines { options, columns: Vec::new(), buffer: Vec::new() };
     if let Format::Csv { delimiter } = options.format {
-        let Some(columns) = columns(view, table, &schema, watch).await? else {
+        let Some(columns) = columns(view, table, &schema, predicate, watch).await? else {
             return Ok(Exported { records: 0, whole: false });
         };
         lines.columns = columns;
@@ -85,6 +97,7 @@ pub async fn export(
         let page = view.page(table, after, PAGE_ROWS).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id());
+        let page = passing(page, predicate)?;
         sink.write(lines.page(&page)?)?;
         records += page.len() as u64;
         if watch(records).is_break() {
@@ -100,6 +113,7 @@ async fn columns(
     view: &View,
     table: &str,
     schema: &Json,
+    predicate: &Predicate,
     watch: &mut (dyn FnMut(u64) -> ControlFlow<()> + Send),
 ) -> Result<Option<Vec<String>>> {
     let said = schema.get("properties").and_then(Json::as_object);
@@ -110,8 +124,8 @@ async fn columns(
         let page = view.page(table, after, PAGE_ROWS).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id());
-        for record in &page {
-            add_names(record, &mut names)?;
+        for record in passing(page, predicate)? {
+            add_names(&record, &mut names)?;
         }
         if watch(0).is_break() {
             return Ok(None);
@@ -120,6 +134,15 @@ async fn columns(
     let key = schema.get("x-kenning").and_then(|extension| extension.get("key")?.as_str());
     let key = key.and_then(|key| names.take(key));
     Ok(Some(key.into_iter().chain(names).collect()))
+}
+
+fn passing(page: Vec<Encoded>, predicate: &Predicate) -> Result<Vec<Encoded>> {
+    let pass = |record: Encoded| match record.passes(predicate) {
+        Ok(true) => Some(Ok(record)),
+        Ok(false) => None,
+        Err(error) => Some(Err(error)),
+    };
+    page.into_iter().filter_map(pass).collect()
 }
 
 fn add_names(record: &Encoded, names: &mut BTreeSet<String>) -> Result<()> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use kenning::blocking::{self, Database};
 use kenning::ingest::{BadRow, ColumnType, Ending, Event, ExportOptions, Format, ImportOptions};
 use kenning::ingest::{Imported, Progress, Source, Target};
-use kenning::{Error, Json, Result, World};
+use kenning::{Error, Json, Predicate, Result, World};
 
 use super::view;
 use crate::args::{self, Export, FileFormat, FileShape, Import};
@@ -343,9 +343,11 @@ pub(super) fn export(
     export: &Export,
     output: &mut Output<'_>,
 ) -> Result<Outcome> {
+    let asked = export.predicate.as_deref().map(Predicate::parse).transpose()?;
     let options = ExportOptions {
         whole_records: export.shape.full,
         replace: export.replace,
+        predicate: asked.unwrap_or_default(),
         ..ExportOptions::new(format(&export.shape, named(&export.file))?)
     };
     let target = match named(&export.file) {

@@ -5,21 +5,24 @@
 //! | `a.b = 5`, `<>`, `!=`, `<`, `<=`, `>`, `>=`; `5 = a.b` | the value compares so |
 //! | `a [NOT] IN ('x', 'y')` | it equals one of them |
 //! | `a [NOT] BETWEEN 1 AND 5` | it is one of them or between them |
-//! | `a [NOT] LIKE 'x%'`, `ILIKE` | it is text like that: `%` is any text, `_` any character, `\` takes their meaning away (another one does after `ESCAPE '!'`, none after `ESCAPE ''`); `ILIKE` whatever the case |
+//! | `a [NOT] LIKE 'x%'`, `ILIKE` | it is text like that; `ILIKE` whatever the case |
 //! | `a IS [NOT] NULL` | there is nothing: absent, null, an array with nothing in it |
 //! | `a`, `a IS [NOT] TRUE`, `a IS [NOT] FALSE` | it is true or false, or not |
 //! | `AND`, `OR`, `NOT`, `( )`, `TRUE`, `FALSE` | as in SQL |
 //!
-//! A name is the path of a property, as [`Path`] is written; `"a name"` in double quotes is one step
-//! of a path and may be anything. Case counts in names, not in keywords, and a keyword is a name
-//! where it can be nothing else. `_id`, `_key`, `_version`, `_created_at`, `_modified_at`,
+//! In a pattern `%` is any text and `_` any character. `\` takes their meaning away, another sign
+//! does after `ESCAPE '!'`, and none after `ESCAPE ''`.
+//!
+//! A name is the path of a property, as [`Path`] is written; `"a name"` in double quotes is one
+//! step of a path and may be anything. Case counts in names, not in keywords, and a keyword is a
+//! name where it can be nothing else. `_id`, `_key`, `_version`, `_created_at`, `_modified_at`,
 //! `_valid_from` and `_valid_until` are of the record itself (`"_key"` is a property); instants are
 //! texts in RFC 3339, a key is compared as it was given. Texts are in single quotes.
 //!
 //! **Logic has three values.** A comparison with nothing is unknown, and so is one of different
-//! types: nothing is converted. What is unknown holds no more than what is false, and `NOT` of it is
-//! unknown. Numbers compare exactly, whatever their form; texts by their code points; false is less
-//! than true.
+//! types: nothing is converted. What is unknown holds no more than what is false, and `NOT` of it
+//! is unknown. Numbers compare exactly, whatever their form; texts by their code points; false is
+//! less than true.
 //!
 //! **Of an array, a comparison asks for an element.** `tags = 'a'` holds if one of them is `a`, and
 //! `tags <> 'a'` if one of them is not; `NOT tags = 'a'` if none is. A lower and an upper bound of
@@ -28,6 +31,7 @@
 //!
 //! A predicate is a tree of bounded depth, so whatever walks it may recurse.
 
+mod bounds; // two bounds that are one range
 mod closed; // names that a closed table does not have
 mod parse; // text to predicate
 mod pattern; // LIKE
@@ -42,6 +46,7 @@ use kenning_store::{Error, Result};
 
 pub use plan::Plan;
 
+use bounds::Joined;
 use pattern::Pattern;
 use subject::Subject;
 use value::{Literal, Type};
@@ -80,14 +85,14 @@ enum Node {
     Asks(Name, Test),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Name {
     Property(Path),
     Own(Own),
 }
 
 /// What a record has besides its properties.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Own {
     Id,
     Key,
@@ -230,13 +235,14 @@ impl Default for Predicate {
 
 impl Node {
     fn all(nodes: Vec<Node>) -> Node {
-        let mut all = Vec::with_capacity(nodes.len());
+        let mut all = Joined::default();
         for node in nodes {
             match node {
-                Node::All(inner) => inner.into_iter().for_each(|node| push(node, &mut all)),
-                Node::Any(_) | Node::Not(_) | Node::Is(..) | Node::Asks(..) => push(node, &mut all),
+                Node::All(inner) => inner.into_iter().for_each(|node| all.push(node)),
+                Node::Any(_) | Node::Not(_) | Node::Is(..) | Node::Asks(..) => all.push(node),
             }
         }
+        let mut all = all.nodes;
         if all.len() == 1 { all.remove(0) } else { Node::All(all) }
     }
 
@@ -309,54 +315,6 @@ impl Node {
             Node::Asks(..) => 1,
         }
     }
-}
-
-/// Appends to nodes that all must hold. A bound goes to its counterpart, and ranges stand before
-/// single bounds, so that what is written in this order is put together in the same way again.
-fn push(node: Node, all: &mut Vec<Node>) {
-    let Some((name, kind, sides)) = range_of(&node) else { return all.push(node) };
-    let is_free = |other: &Node| {
-        range_of(other).is_some_and(|(n, k, s)| n == name && k == kind && s != Sides::Both)
-    };
-    let place = all.iter().position(|other| {
-        is_free(other) && range_of(other).is_some_and(|(_, _, other)| other != sides)
-    });
-    match (place, sides) {
-        (Some(idx), Sides::Both) => all.insert(idx, node),
-        (Some(idx), Sides::Lower | Sides::Upper) => join(&mut all[idx], node),
-        (None, _) => all.push(node),
-    }
-}
-
-/// Which bounds a range has.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sides {
-    Lower,
-    Upper,
-    Both,
-}
-
-/// What is asked for, in which type, and by which bounds: of ranges that have one type and are not
-/// written with `BETWEEN`.
-fn range_of(node: &Node) -> Option<(&Name, Type, Sides)> {
-    let Node::Asks(name, Test::Range(from, until)) = node else { return None };
-    let (kind, sides) = match (from, until) {
-        (Some(from), None) => (from.literal.kind(), Sides::Lower),
-        (None, Some(until)) => (until.literal.kind(), Sides::Upper),
-        (Some(from), Some(until)) if !(from.inclusive && until.inclusive) => {
-            (from.literal.kind(), Sides::Both)
-        }
-        (Some(_), Some(_)) | (None, None) => return None,
-    };
-    (kind != Type::Null).then_some((name, kind, sides))
-}
-
-/// Makes a range of a bound and its counterpart.
-fn join(one: &mut Node, other: Node) {
-    let Node::Asks(_, Test::Range(from, until)) = one else { return };
-    let Node::Asks(_, Test::Range(other_from, other_until)) = other else { return };
-    *from = from.take().or(other_from);
-    *until = until.take().or(other_until);
 }
 
 fn asks(path: &str, test: Test) -> Result<Predicate> {

@@ -88,8 +88,8 @@ impl Pattern {
         self.is_cased
     }
 
-    /// The text that every text begins with which fits, and whether no other text fits; `None` where
-    /// that says nothing, but for the pattern that every text fits.
+    /// What every text begins with that fits, and whether no other text fits; `None` where that
+    /// says nothing, but for the pattern that every text fits.
     pub(super) fn beginning(&self) -> Option<(&str, bool)> {
         let [first, others @ ..] = self.runs.as_slice() else { return None };
         match first.pieces.as_slice() {

@@ -2,10 +2,10 @@
 //!
 //! What `AND` joins must hold for every record that passes; so each part that says of one path in
 //! which ranges of the order its values lie narrows an index over that path. Leading paths of an
-//! index whose values are told lead to a range for each combination; the first path of which
-//! only ranges are told ends it. The rest is checked on the record, as everything is: a plan
-//! may only name too much, never too little. That is also why a path that is asked twice counts once:
-//! of an array, each question may be met by another element.
+//! index whose values are told lead to a range for each combination; the first path of which only
+//! ranges are told ends it. The rest is checked on the record, as everything is: a plan may only
+//! name too much, never too little. That is also why a path that is asked twice counts once: of an
+//! array, each question may be met by another element.
 
 use kenning_record::{IndexSpec, Json, Path, TableNo, TenantNo, keys};
 use kenning_store::Range;
@@ -45,8 +45,8 @@ struct Cover {
 
 impl Predicate {
     /// The index that narrows most, if one does: the one with the most of its leading paths asked
-    /// for, and with the most of these for certain values. Each index is offered with a position, its
-    /// number and what it covers.
+    /// for, and with the most of these for certain values. Each index is offered with a position,
+    /// its number and what it covers.
     pub fn plan<'a>(
         &self,
         tenant: TenantNo,

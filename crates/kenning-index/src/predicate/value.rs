@@ -28,7 +28,7 @@ pub(super) enum Literal {
     Instant(i64),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Type {
     Null,
     Bool,

@@ -1,7 +1,7 @@
 //! Predicate to text, which is read as the same predicate.
 //!
-//! Parentheses are written where the grammar needs them, so the text is never nested deeper than the
-//! one that was read.
+//! Parentheses are written where the grammar needs them, so the text is never nested deeper than
+//! the one that was read.
 
 use std::fmt::{self, Display, Formatter, Write};
 

@@ -31,13 +31,37 @@ impl Mask<'_> {
         self.from.is_none() && self.until.is_none() && self.filter.is_none()
     }
 
+    /// The first `rows` rows that are there at the version, whatever the filter says.
+    pub fn there(&self, rows: u32) -> Bitmap {
+        let mut there = Bitmap::all(rows);
+        let count = rows as usize;
+        // Rows whose words are alike are looked at in one go: this is done for every question.
+        if let Some(from) = self.from {
+            for (word, from) in there.words.iter_mut().zip(from[..count].chunks(64)) {
+                *word &= bits(from, |from| *from <= self.at);
+            }
+        }
+        if let Some(until) = self.until {
+            for (word, until) in there.words.iter_mut().zip(until[..count].chunks(64)) {
+                *word &= bits(until, |until| self.at < until.load(Ordering::Acquire));
+            }
+        }
+        there.counted()
+    }
+
     /// Whether it lets `row` through.
+    #[inline]
     pub fn sees(&self, row: u32) -> bool {
         let idx = row as usize;
         self.from.is_none_or(|from| from[idx] <= self.at)
             && self.until.is_none_or(|until| self.at < until[idx].load(Ordering::Acquire))
             && self.filter.is_none_or(|filter| filter.has(row))
     }
+}
+
+/// A bit for each of 64 versions at most.
+fn bits<T>(versions: &[T], is_set: impl Fn(&T) -> bool) -> u64 {
+    versions.iter().rev().fold(0, |bits, version| bits << 1 | u64::from(is_set(version)))
 }
 
 /// A set of rows of a part.
@@ -83,6 +107,7 @@ impl Bitmap {
     }
 
     /// Whether `row` is in it.
+    #[inline]
     pub fn has(&self, row: u32) -> bool {
         assert!(row < self.rows, "row {row} of {}", self.rows);
         self.words[row as usize / 64] >> (row % 64) & 1 == 1
@@ -165,6 +190,9 @@ mod tests {
         let until = [AtomicU64::new(5), AtomicU64::new(Version::MAX)];
         let mask = |at| Mask { from: Some(&[2, 5]), until: Some(&until), at, filter: None };
         let seen = |at| [mask(at).sees(0), mask(at).sees(1)];
+        for at in 0..10 {
+            assert_eq!(mask(at).there(2), Bitmap::from_fn(2, |row| mask(at).sees(row)));
+        }
         assert_eq!(
             [1, 2, 4, 5, 9].map(seen),
             [[false, false], [true, false], [true, false], [false, true], [false, true],]

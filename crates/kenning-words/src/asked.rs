@@ -91,7 +91,7 @@ pub(crate) fn find(ask: &Ask, pieces: &[Piece<'_>]) -> Result<Vec<Rows>> {
 }
 
 /// How many of the rows are there.
-fn there(piece: &Piece<'_>, rows: &Rows) -> Result<u64> {
+pub(crate) fn there(piece: &Piece<'_>, rows: &Rows) -> Result<u64> {
     match rows {
         Rows::Term(term) if piece.there.is_some() => counted(piece, term),
         Rows::Nowhere | Rows::Term(_) | Rows::Listed(_) => Ok(rows.count()),

@@ -130,8 +130,7 @@ impl<'a> Piece<'a> {
         if mask.from.is_none() && mask.until.is_none() {
             return all;
         }
-        let unfiltered = Mask { filter: None, ..mask };
-        let there = Bitmap::from_fn(rows, |row| unfiltered.sees(row));
+        let there = mask.there(rows);
         if there.count() == rows {
             return all;
         }

@@ -2,17 +2,25 @@
 //!
 //! The neighbourhood of a row says what its rows say together. Nothing of it is stored. Every row
 //! that has a word gives it to all around it; who got any has the word, and how many those are says
-//! how rare it is. How long a neighbourhood is takes longest to find out, so it is asked only where a
-//! row could come in if it were no longer than the row alone.
+//! how rare it is. What a row has got of each word is one byte, so this stays in the caches of a
+//! processor. How long a neighbourhood is takes longest to find out: it is asked only where a row
+//! could come in if its neighbourhood were no longer than itself.
 
 use kenning_index::{Around, WINDOW_ROWS, WordHit, WordPart};
 use kenning_store::Result;
 
-use crate::asked::{find, listed};
+use crate::asked::{find, listed, there};
 use crate::part::{Piece, place_count};
-use crate::question::{Clause, Sign};
+use crate::question::{Ask, Clause, Sign};
 use crate::score;
 use crate::top::Top;
+
+/// Things that a neighbourhood is asked for at most: all that is signed, and the rarest of the
+/// rest.
+const WORDS_MAX: usize = 32;
+
+/// Said of a count that is more than a byte holds.
+const MANY: u8 = u8::MAX;
 
 /// The best rows of all pieces.
 pub(crate) fn best(
@@ -24,20 +32,113 @@ pub(crate) fn best(
     let rows: u64 = pieces.iter().map(|piece| piece.rows).sum();
     let places = pieces.iter().map(|piece| piece.places).sum();
     let usual = score::usual(places, rows) * WINDOW_ROWS as f32;
-    let mut search = Search {
-        pieces,
-        around,
-        usual,
-        words: Vec::new(),
-        bounds: pieces.iter().map(|piece| vec![0; piece.part.rows() as usize]).collect(),
-        reached: Vec::new(),
-    };
-    let mut counts: Vec<Vec<f32>> =
-        pieces.iter().map(|piece| vec![0.0; piece.part.rows() as usize]).collect();
-    for clause in clauses {
-        search.add(clause, rows, &mut counts)?;
+    let mut words = Vec::new();
+    for clause in rarest(clauses, pieces)? {
+        words.push(Word::of(clause, pieces, around, rows)?);
     }
-    Ok(search.top(rows_max))
+    Ok(Search { pieces, around, usual, words }.top(rows_max))
+}
+
+/// The clauses that are asked, in their order.
+fn rarest<'a>(clauses: &'a [Clause], pieces: &[Piece<'_>]) -> Result<Vec<&'a Clause>> {
+    if clauses.len() <= WORDS_MAX {
+        return Ok(clauses.iter().collect());
+    }
+    let mut ranked = Vec::new();
+    for (idx, clause) in clauses.iter().enumerate() {
+        let mut with = 0;
+        if clause.sign == Sign::May {
+            for (piece, rows) in pieces.iter().zip(find(&clause.ask, pieces)?) {
+                with += there(piece, &rows)?;
+            }
+        }
+        ranked.push((with, idx));
+    }
+    ranked.sort_unstable();
+    ranked.truncate(WORDS_MAX);
+    ranked.sort_unstable_by_key(|(_, idx)| *idx);
+    Ok(ranked.into_iter().map(|(_, idx)| &clauses[idx]).collect())
+}
+
+/// A word, and who has it.
+struct Word {
+    sign: Sign,
+    weight: f32,
+    /// What one of the word counts as in `got`: words that are only nearly it count in quarters.
+    one: f32,
+    /// By piece and row, how many its neighbourhood has.
+    got: Vec<Vec<u8>>,
+    /// By piece, the rows that have it themselves, in order, and how often.
+    rows: Vec<Vec<(u32, f32)>>,
+}
+
+impl Word {
+    fn of(clause: &Clause, pieces: &[Piece<'_>], around: &dyn Around, rows: u64) -> Result<Word> {
+        let found = find(&clause.ask, pieces)?.into_iter();
+        let own = pieces.iter().zip(found).map(|(piece, rows)| listed(piece, rows));
+        let own: Vec<Vec<(u32, f32)>> = own.collect::<Result<_>>()?;
+        let one = match clause.ask {
+            Ask::Near(_) => 4.0,
+            Ask::Word(_) | Ask::Phrase(_) | Ask::Prefix(_) => 1.0,
+        };
+        let got = pieces.iter().map(|piece| vec![0; piece.part.rows() as usize]).collect();
+        let mut word = Word { sign: clause.sign, weight: 0.0, one, got, rows: own };
+        word.give(around);
+        let with = pieces.iter().zip(&word.got).map(|(piece, got)| who_got_any(piece, got));
+        word.weight = score::weight(rows, with.sum(), clause.times);
+        Ok(word)
+    }
+
+    /// Gives the word to all around the rows that have it.
+    fn give(&mut self, around: &dyn Around) {
+        let mut target = Vec::new();
+        for (piece_idx, rows) in self.rows.iter().enumerate() {
+            for (row, count) in rows {
+                // More than a byte holds becomes what a byte holds at most.
+                let count = (count * self.one) as u8;
+                target.clear();
+                around.around(piece_idx, *row, &mut target);
+                for (piece_idx, row) in &target {
+                    let got = &mut self.got[*piece_idx][*row as usize];
+                    *got = got.saturating_add(count);
+                }
+            }
+        }
+    }
+
+    /// How many the neighbourhood of a row has at most.
+    fn at_most(&self, piece_idx: usize, row: u32) -> f32 {
+        match self.got[piece_idx][row as usize] {
+            MANY => f32::INFINITY,
+            got => f32::from(got) / self.one,
+        }
+    }
+
+    /// How many these rows have, which are around one.
+    fn counted(&self, piece_idx: usize, row: u32, around: &[(usize, u32)]) -> f32 {
+        match self.got[piece_idx][row as usize] {
+            MANY => around.iter().map(|(piece_idx, row)| self.own(*piece_idx, *row)).sum(),
+            got => f32::from(got) / self.one,
+        }
+    }
+
+    fn own(&self, piece_idx: usize, row: u32) -> f32 {
+        let rows = &self.rows[piece_idx];
+        match rows.binary_search_by_key(&row, |(row, _)| *row) {
+            Ok(idx) => rows[idx].1,
+            Err(_) => 0.0,
+        }
+    }
+}
+
+fn who_got_any(piece: &Piece<'_>, got: &[u8]) -> u64 {
+    match &piece.there {
+        None => got.iter().map(|got| u64::from(*got > 0)).sum(),
+        Some(there) => {
+            let rows = got.iter().zip(0..).filter(|(got, row)| **got > 0 && there.has(*row));
+            rows.count() as u64
+        }
+    }
 }
 
 struct Search<'a> {
@@ -45,114 +146,87 @@ struct Search<'a> {
     around: &'a dyn Around,
     usual: f32,
     words: Vec<Word>,
-    /// What each row scores if its neighbourhood is no longer than itself.
-    bounds: Vec<Vec<u32>>,
-    /// Rows whose bound is not zero.
-    reached: Vec<(usize, u32)>,
 }
 
-struct Word {
-    sign: Sign,
-    weight: f32,
-    /// By piece, the rows that have it themselves, in order.
-    rows: Vec<Vec<(u32, f32)>>,
+/// A row, and what it scores at most.
+struct Candidate {
+    most: u32,
+    piece_idx: u32,
+    row: u32,
 }
 
 impl Search<'_> {
-    /// Gives a word to all around the rows that have it. `counts` are zero before and after.
-    fn add(&mut self, clause: &Clause, rows: u64, counts: &mut [Vec<f32>]) -> Result<()> {
-        let found = find(&clause.ask, self.pieces)?.into_iter();
-        let listed = self.pieces.iter().zip(found).map(|(piece, rows)| listed(piece, rows));
-        let listed: Vec<Vec<(u32, f32)>> = listed.collect::<Result<_>>()?;
-        let (mut touched, mut around) = (Vec::new(), Vec::new());
-        for (piece_idx, rows) in listed.iter().enumerate() {
-            for (row, count) in rows {
-                around.clear();
-                self.around.around(piece_idx, *row, &mut around);
-                for (piece_idx, row) in around.drain(..) {
-                    let so_far = &mut counts[piece_idx][row as usize];
-                    if *so_far == 0.0 {
-                        touched.push((piece_idx, row));
-                    }
-                    *so_far += count;
-                }
-            }
-        }
-        let there = touched.iter().filter(|(idx, row)| self.pieces[*idx].has(*row)).count();
-        let weight = score::weight(rows, there as u64, clause.times);
-        for (piece_idx, row) in touched {
-            let count = std::mem::take(&mut counts[piece_idx][row as usize]);
-            if clause.sign != Sign::Not {
-                self.raise(piece_idx, row, weight, count);
-            }
-        }
-        self.words.push(Word { sign: clause.sign, weight, rows: listed });
-        Ok(())
-    }
-
-    fn raise(&mut self, piece_idx: usize, row: u32, weight: f32, count: f32) {
-        let length = place_count(self.pieces[piece_idx].part.lengths()[row as usize]);
-        let bound = &mut self.bounds[piece_idx][row as usize];
-        if *bound == 0 {
-            self.reached.push((piece_idx, row));
-        }
-        // Its words are in it, so it is no shorter than they are many.
-        let length = length.max(count as u64);
-        *bound += score::part(weight, count, score::damping(length, self.usual));
-    }
-
-    fn top(mut self, rows_max: usize) -> Vec<WordHit> {
-        let mut reached = std::mem::take(&mut self.reached);
-        reached.retain(|(piece_idx, row)| self.pieces[*piece_idx].mask.sees(*row));
+    fn top(&self, rows_max: usize) -> Vec<WordHit> {
+        let mut candidates = Vec::new();
+        (0..self.pieces.len()).for_each(|idx| self.candidates(idx, &mut candidates));
         // Those who promise most go first: they raise what the others would have to reach.
-        let first = rows_max.min(reached.len());
-        if first > 0 && first < reached.len() {
-            let bound = |(piece_idx, row): &(usize, u32)| self.bounds[*piece_idx][*row as usize];
-            reached.select_nth_unstable_by_key(first - 1, |at| std::cmp::Reverse(bound(at)));
+        let first = rows_max.min(candidates.len());
+        if first > 0 && first < candidates.len() {
+            candidates.select_nth_unstable_by(first - 1, |a, b| b.most.cmp(&a.most));
         }
         let (mut top, mut around) = (Top::new(rows_max), Vec::new());
-        for (piece_idx, row) in reached {
-            if self.bounds[piece_idx][row as usize] < top.least() {
+        for Candidate { most, piece_idx, row } in candidates {
+            let piece_idx = piece_idx as usize;
+            if most < top.least() || !self.pieces[piece_idx].mask.sees(row) {
                 continue;
             }
             around.clear();
             self.around.around(piece_idx, row, &mut around);
             around.retain(|(piece_idx, row)| self.pieces[*piece_idx].has(*row));
-            if let Some(score) = self.score(&around) {
-                top.push(score, piece_idx, row);
-            }
+            top.push(self.score(piece_idx, row, &around), piece_idx, row);
         }
         top.hits()
     }
 
-    /// The score of these rows together; none if they lack what must be there or have what must
-    /// not.
-    fn score(&self, around: &[(usize, u32)]) -> Option<u32> {
-        let length = |(piece_idx, row): &(usize, u32)| {
-            place_count(self.pieces[*piece_idx].part.lengths()[*row as usize])
-        };
-        let damping = score::damping(around.iter().map(length).sum(), self.usual);
+    /// The rows of a piece whose neighbourhoods have what must be there, and nothing that must not.
+    fn candidates(&self, piece_idx: usize, candidates: &mut Vec<Candidate>) {
+        const CHUNK: usize = 64;
+        let lengths = self.pieces[piece_idx].part.lengths();
+        for from in (0..lengths.len()).step_by(CHUNK) {
+            let chunk = from..lengths.len().min(from + CHUNK);
+            let got_any = |word: &Word| word.got[piece_idx][chunk.clone()].iter().any(|n| *n > 0);
+            if !self.words.iter().any(got_any) {
+                continue;
+            }
+            for idx in chunk {
+                let row = idx as u32;
+                if let Some(most) = self.most(piece_idx, row, place_count(lengths[idx])) {
+                    let piece_idx = piece_idx as u32;
+                    candidates.push(Candidate { most, piece_idx, row });
+                }
+            }
+        }
+    }
+
+    /// What a row scores if its neighbourhood is no longer than itself.
+    fn most(&self, piece_idx: usize, row: u32, length: u64) -> Option<u32> {
+        let damping = score::damping(length, self.usual);
         let mut sum = 0;
         for word in &self.words {
-            let count: f32 = around.iter().map(|(idx, row)| word.count(*idx, *row)).sum();
+            let count = word.at_most(piece_idx, row);
             match word.sign {
                 Sign::Must if count == 0.0 => return None,
                 Sign::Not if count > 0.0 => return None,
                 Sign::Not => {}
                 Sign::May | Sign::Must if count == 0.0 => {}
+                Sign::May | Sign::Must if count.is_infinite() => sum += score::most(word.weight),
                 Sign::May | Sign::Must => sum += score::part(word.weight, count, damping),
             }
         }
         (sum > 0).then_some(sum)
     }
-}
 
-impl Word {
-    fn count(&self, piece_idx: usize, row: u32) -> f32 {
-        let rows = &self.rows[piece_idx];
-        match rows.binary_search_by_key(&row, |(row, _)| *row) {
-            Ok(idx) => rows[idx].1,
-            Err(_) => 0.0,
-        }
+    /// The score of the rows around one, together.
+    fn score(&self, piece_idx: usize, row: u32, around: &[(usize, u32)]) -> u32 {
+        let length = |(piece_idx, row): &(usize, u32)| {
+            place_count(self.pieces[*piece_idx].part.lengths()[*row as usize])
+        };
+        let damping = score::damping(around.iter().map(length).sum(), self.usual);
+        let asked = self.words.iter().filter(|word| word.sign != Sign::Not);
+        let parts = asked.filter_map(|word| {
+            let count = word.counted(piece_idx, row, around);
+            (count > 0.0).then(|| score::part(word.weight, count, damping))
+        });
+        parts.sum()
     }
 }

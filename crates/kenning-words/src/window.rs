@@ -106,6 +106,18 @@ impl Word {
         }
     }
 
+    /// What every count adds at most, however short the neighbourhood.
+    fn mosts(&self) -> [u32; 256] {
+        let damping = score::damping(0, 1.0);
+        std::array::from_fn(|got| match (self.sign, got as u8) {
+            (Sign::Not, _) | (Sign::May | Sign::Must, 0) => 0,
+            (Sign::May | Sign::Must, MANY) => score::most(self.weight),
+            (Sign::May | Sign::Must, got) => {
+                score::part(self.weight, f32::from(got) / self.one, damping)
+            }
+        })
+    }
+
     /// How many the neighbourhood of a row has at most.
     fn at_most(&self, piece_idx: usize, row: u32) -> f32 {
         match self.got[piece_idx][row as usize] {
@@ -148,26 +160,72 @@ struct Search<'a> {
     words: Vec<Word>,
 }
 
+/// Rows that are collected before they are looked at more closely.
+const CANDIDATES_MAX: usize = 4096;
+
 /// A row, and what it scores at most.
 struct Candidate {
     most: u32,
-    piece_idx: u32,
+    piece_idx: usize,
     row: u32,
 }
 
 impl Search<'_> {
     fn top(&self, rows_max: usize) -> Vec<WordHit> {
-        let mut candidates = Vec::new();
-        (0..self.pieces.len()).for_each(|idx| self.candidates(idx, &mut candidates));
-        // Those who promise most go first: they raise what the others would have to reach.
-        let first = rows_max.min(candidates.len());
-        if first > 0 && first < candidates.len() {
-            candidates.select_nth_unstable_by(first - 1, |a, b| b.most.cmp(&a.most));
+        let mut top = Top::new(rows_max);
+        let mut candidates = Vec::with_capacity(CANDIDATES_MAX);
+        let mosts: Vec<[u32; 256]> = self.words.iter().map(Word::mosts).collect();
+        for piece_idx in 0..self.pieces.len() {
+            self.go_through(piece_idx, &mosts, &mut candidates, &mut top);
         }
-        let (mut top, mut around) = (Top::new(rows_max), Vec::new());
-        for Candidate { most, piece_idx, row } in candidates {
-            let piece_idx = piece_idx as usize;
-            if most < top.least() || !self.pieces[piece_idx].mask.sees(row) {
+        self.settle(&mut candidates, &mut top);
+        top.hits()
+    }
+
+    /// Collects the rows of a piece that could come in if their neighbourhoods were short.
+    fn go_through(
+        &self,
+        piece_idx: usize,
+        mosts: &[[u32; 256]],
+        candidates: &mut Vec<Candidate>,
+        top: &mut Top,
+    ) {
+        const CHUNK: usize = 64;
+        let got: Vec<&[u8]> = self.words.iter().map(|word| &word.got[piece_idx][..]).collect();
+        let rows = self.pieces[piece_idx].part.rows() as usize;
+        for from in (0..rows).step_by(CHUNK) {
+            let chunk = from..rows.min(from + CHUNK);
+            let mut sums = [0; CHUNK];
+            for (got, mosts) in got.iter().zip(mosts) {
+                let got = &got[chunk.clone()];
+                if got.iter().fold(0, |any, got| any | got) > 0 {
+                    let add = |(sum, got): (&mut u32, &u8)| *sum += mosts[usize::from(*got)];
+                    sums.iter_mut().zip(got).for_each(add);
+                }
+            }
+            let least = top.least().max(1);
+            for (row, most) in (from as u32..).zip(sums).filter(|(_, most)| *most >= least) {
+                candidates.push(Candidate { most, piece_idx, row });
+            }
+            if candidates.len() + CHUNK > CANDIDATES_MAX {
+                self.settle(candidates, top);
+            }
+        }
+    }
+
+    /// Scores those of the candidates that may come in, those who promise most first: they raise
+    /// what the others have to reach.
+    fn settle(&self, candidates: &mut Vec<Candidate>, top: &mut Top) {
+        candidates.sort_unstable_by_key(|candidate| std::cmp::Reverse(candidate.most));
+        let mut around = Vec::new();
+        for Candidate { most, piece_idx, row } in candidates.drain(..) {
+            if most < top.least() {
+                break;
+            }
+            let piece = &self.pieces[piece_idx];
+            let length = place_count(piece.part.lengths()[row as usize]);
+            let may_come_in = self.most(piece_idx, row, length).is_some_and(|m| m >= top.least());
+            if !may_come_in || !piece.mask.sees(row) {
                 continue;
             }
             around.clear();
@@ -175,30 +233,10 @@ impl Search<'_> {
             around.retain(|(piece_idx, row)| self.pieces[*piece_idx].has(*row));
             top.push(self.score(piece_idx, row, &around), piece_idx, row);
         }
-        top.hits()
     }
 
-    /// The rows of a piece whose neighbourhoods have what must be there, and nothing that must not.
-    fn candidates(&self, piece_idx: usize, candidates: &mut Vec<Candidate>) {
-        const CHUNK: usize = 64;
-        let lengths = self.pieces[piece_idx].part.lengths();
-        for from in (0..lengths.len()).step_by(CHUNK) {
-            let chunk = from..lengths.len().min(from + CHUNK);
-            let got_any = |word: &Word| word.got[piece_idx][chunk.clone()].iter().any(|n| *n > 0);
-            if !self.words.iter().any(got_any) {
-                continue;
-            }
-            for idx in chunk {
-                let row = idx as u32;
-                if let Some(most) = self.most(piece_idx, row, place_count(lengths[idx])) {
-                    let piece_idx = piece_idx as u32;
-                    candidates.push(Candidate { most, piece_idx, row });
-                }
-            }
-        }
-    }
-
-    /// What a row scores if its neighbourhood is no longer than itself.
+    /// What a row scores if its neighbourhood is no longer than itself; none if it lacks what must
+    /// be there, or has what must not.
     fn most(&self, piece_idx: usize, row: u32, length: u64) -> Option<u32> {
         let damping = score::damping(length, self.usual);
         let mut sum = 0;

@@ -285,3 +285,133 @@ fn every_score_is_that_of_a_plain_bm25_however_rows_are_spread() {
         }
     }
 }
+
+/// A question with signs, phrases, beginnings and words nearly like others, and what it means.
+struct Signed {
+    text: String,
+    may: Vec<Meaning>,
+    must: Vec<Meaning>,
+    not: Vec<Meaning>,
+}
+
+enum Meaning {
+    Word(String),
+    Phrase([String; 2]),
+    Begins(String),
+    Near(String),
+}
+
+impl Meaning {
+    fn random(dice: &mut Dice) -> Meaning {
+        match dice.below(5) {
+            0 => Meaning::Phrase([dice.word(), dice.word()]),
+            1 => Meaning::Begins(dice.word()),
+            2 => Meaning::Near(format!("w{}", 10 + dice.below(30))),
+            _ => Meaning::Word(dice.word()),
+        }
+    }
+
+    fn typed(&self) -> String {
+        match self {
+            Meaning::Word(word) => word.clone(),
+            Meaning::Phrase([a, b]) => format!("\"{a} {b}\""),
+            Meaning::Begins(start) => format!("{start}*"),
+            Meaning::Near(word) => format!("{word}~1"),
+        }
+    }
+
+    fn is_in(&self, row: &Row) -> bool {
+        [&row.title, &row.body].into_iter().any(|text| match self {
+            Meaning::Word(word) => text.contains(word),
+            Meaning::Phrase(words) => text.windows(2).any(|two| two == words),
+            Meaning::Begins(start) => text.iter().any(|word| word.starts_with(start)),
+            Meaning::Near(word) => text.iter().any(|other| is_near(word, other)),
+        })
+    }
+}
+
+/// Whether two words of three letters at most are one letter apart, the first having three.
+fn is_near(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let differ = a.iter().zip(b).filter(|(a, b)| a != b).count();
+    match b.len() {
+        3 => differ <= 1 || a[0] == b[0] && a[1] == b[2] && a[2] == b[1],
+        2 => (0..3).any(|out| [&a[..out], &a[out + 1..]].concat() == b),
+        _ => false,
+    }
+}
+
+impl Signed {
+    fn random(dice: &mut Dice) -> Signed {
+        let mut signed =
+            Signed { text: String::new(), may: Vec::new(), must: Vec::new(), not: Vec::new() };
+        for _ in 0..1 + dice.below(4) {
+            let meaning = Meaning::random(dice);
+            let (sign, list) = match dice.below(5) {
+                0 => ("+", &mut signed.must),
+                1 => ("-", &mut signed.not),
+                _ => ("", &mut signed.may),
+            };
+            signed.text += &format!("{sign}{} ", meaning.typed());
+            list.push(meaning);
+        }
+        signed
+    }
+
+    fn finds(&self, row: &Row) -> bool {
+        self.must.iter().all(|meaning| meaning.is_in(row))
+            && !self.not.iter().any(|meaning| meaning.is_in(row))
+            && self.may.iter().chain(&self.must).any(|meaning| meaning.is_in(row))
+    }
+}
+
+#[test]
+fn signs_phrases_beginnings_and_near_words_mean_the_same_however_rows_are_spread() {
+    for seed in 0..60 {
+        let mut dice = Dice(1_000 + seed);
+        let count = 1 + dice.below(80);
+        let rows: Vec<Row> = (0..count).map(|_| Row::random(&mut dice)).collect();
+        let texts = neighbourhoods(&rows);
+        let pieces = 1 + dice.below(7);
+        let mut random = vec![Vec::new(); pieces];
+        (0..count).for_each(|row| random[dice.below(pieces)].push(row));
+        let random = Spread::of(&rows, random);
+        for _ in 0..12 {
+            let at = dice.below(40) as Version;
+            let signed = Signed::random(&mut dice);
+            let asked = Words.question("none", &signed.text).unwrap();
+            let filtered = dice.below(2) == 0;
+            let expected: Vec<usize> = (0..count)
+                .filter(|row| rows[*row].is_there(at) && signed.finds(&rows[*row]))
+                .filter(|row| !filtered || rows[*row].passes)
+                .collect();
+            let answers = [&random, &random.merged(&rows, at)].map(|spread| {
+                let pieces = spread.pieces(at, filtered);
+                let mut hits = Words.best(&pieces, &*asked, WordArm::Unit, 1000).unwrap();
+                let best = Words.best(&pieces, &*asked, WordArm::Unit, 3).unwrap();
+                assert_eq!(hits[..best.len()], best);
+                let mut hits = spread.rows(&std::mem::take(&mut hits));
+                hits.sort_by_key(|(row, _)| *row);
+                hits
+            });
+            let found: Vec<usize> = answers[0].iter().map(|(row, _)| *row).collect();
+            assert_eq!(found, expected, "seed {seed}: {}", signed.text);
+            assert_eq!(answers[0], answers[1], "seed {seed}: {}", signed.text);
+            // Rows that are gone stand around nobody, so only those who are there are compared.
+            let merged = random.merged(&rows, at);
+            let around = [&random, &merged].map(|spread| {
+                let there = |row: &Vec<usize>| -> Vec<usize> {
+                    row.iter().copied().filter(|row| rows[*row].is_there(at)).collect()
+                };
+                let texts: Vec<Vec<usize>> = texts.iter().map(there).collect();
+                let sources = Sources { spread, texts: &texts };
+                let pieces = spread.pieces(at, filtered);
+                let hits = Words.best(&pieces, &*asked, WordArm::Window(&sources), 1000).unwrap();
+                let mut hits = spread.rows(&hits);
+                hits.sort_by_key(|(row, _)| *row);
+                hits
+            });
+            assert_eq!(around[0], around[1], "seed {seed}: {}", signed.text);
+        }
+    }
+}

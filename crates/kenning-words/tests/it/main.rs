@@ -1,3 +1,5 @@
 //! Tests of the index over words.
 
+mod damage; // bytes that nobody wrote
 mod law; // every score is that of a plain BM25, however rows are spread
+mod texts; // any text, any question, any language

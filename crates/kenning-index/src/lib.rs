@@ -14,6 +14,7 @@ mod mask; // which rows of a part a question may see
 mod names; // keys and aliases to ids
 mod predicate; // which records, and the index that answers it
 mod texts; // what a record says to the indexes over words and vectors
+mod trigrams; // names that are like another
 mod vectors; // what an index over vectors promises
 mod words; // what an index over words promises
 
@@ -26,6 +27,7 @@ pub use mask::{Bitmap, Mask};
 pub use names::{Names, entry_id};
 pub use predicate::{PREDICATE_BYTES_MAX, PREDICATE_DEPTH_MAX, Plan, Predicate};
 pub use texts::{PLACES_APART_MAX, Place, text_of, vector_of, words_of};
+pub use trigrams::{NearName, NearNames, similarity};
 pub use vectors::{Near, NearCost, NearQuestion, VectorIndex, VectorPart, VectorTail};
 pub use kenning_record::{Metric, VectorSpec};
 pub use words::{Around, WINDOW_ROWS, WordArm, WordHit};

@@ -4,6 +4,9 @@
 //! words of a row that is there, so common and rare ones alike. Times are medians on one thread.
 //! Run: `cargo run -p kenning-words --example speed -- ROWS...` (100000 and 1000000).
 
+// What takes time is measured by a clock.
+#![allow(clippy::disallowed_methods)]
+
 use std::hint::black_box;
 use std::ops::Range;
 use std::sync::Arc;

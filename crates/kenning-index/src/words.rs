@@ -80,8 +80,8 @@ pub trait WordIndex: Send + Sync {
 
     /// The best rows of `pieces` that their masks let through, best first, equal ones in the order
     /// of pieces and rows. How rare a word is, and how long a text usually is, is counted over all
-    /// rows that are there at the version of the masks, whatever their filters say: so the scores of
-    /// a row do not depend on how rows are spread over pieces. What is not there at that version
+    /// rows that are there at the version of the masks, whatever their filters say: so the scores
+    /// of a row do not depend on how rows are spread over pieces. What is not there at that version
     /// belongs to no neighbourhood, what the filter leaves out does.
     fn best(
         &self,

@@ -3,8 +3,8 @@
 //! Of what tantivy offers a part uses dictionary, postings and positions, and what reads and writes
 //! them. Its own list of segments, its commits, its threads and its files are not used: a segment
 //! is made of a folder that exists as long as it takes, and always has the same name, so equal rows
-//! give equal bytes. Three more files belong to a segment that nobody asks here; they are those of an
-//! empty one.
+//! give equal bytes. Three more files belong to a segment that nobody asks here; they are those
+//! of an empty one.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;

@@ -137,7 +137,7 @@ impl Bitmap {
 
     /// The rows that are not in it.
     #[must_use]
-    #[allow(clippy::should_implement_trait)]
+    #[expect(clippy::should_implement_trait, reason = "it stands beside `and` and `or`")]
     pub fn not(mut self) -> Self {
         self.words.iter_mut().for_each(|word| *word = !*word);
         if let (Some(last), spare @ 1..) = (self.words.last_mut(), self.rows % 64) {

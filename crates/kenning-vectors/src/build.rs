@@ -1,9 +1,9 @@
 //! A graph of many rows, built by several threads, the same for any number of them.
 //!
-//! It is an HNSW: every row has neighbours in the lowest level, one in sixteen also in the level above,
-//! and so on, so that a walk crosses the whole in a few steps and then looks closely. Which levels a
-//! row is in is a hash of its number. Rows of the highest level come first, so the first row is
-//! where every walk begins, for good.
+//! It is an HNSW: every row has neighbours in the lowest level, one in sixteen also in the level
+//! above, and so on, so that a walk crosses the whole in a few steps and then looks closely. Which
+//! levels a row is in is a hash of its number. Rows of the highest level come first, so the first
+//! row is where every walk begins, for good.
 //!
 //! Rows are added in rounds. In the first half of a round every row of it looks for neighbours in
 //! the graph as it is, which nobody changes; in the second half each row that got a new
@@ -306,8 +306,8 @@ impl Building {
 
     /// Makes every row of the graph reachable in the lowest level.
     ///
-    /// A row that chose others was told to them, but they may have chosen again without it. It takes
-    /// the last place of a row near it, and keeps who was there as a neighbour of its own.
+    /// A row that chose others was told to them, but they may have chosen again without it. It
+    /// takes the last place of a row near it, and keeps who was there as a neighbour of its own.
     fn connect(&self, order: &[u32]) {
         let Some(first) = order.first() else { return };
         let level = &self.levels[0];

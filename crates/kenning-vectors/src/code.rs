@@ -2,9 +2,9 @@
 //!
 //! A vector is first moved to where its metric is an inner product: for the cosine it gets length
 //! 1, for L2 the origin moves into the middle of the rows, for the inner product it stays. There,
-//! each number becomes a byte, `number = scale * byte`, with a scale for each row. What that loses is
-//! one number, the length of the difference. So, with `x` the row, `y` the question, `~` for what
-//! their bytes say, and Cauchy and Schwarz:
+//! each number becomes a byte, `number = scale * byte`, with a scale for each row. What that loses
+//! is one number, the length of the difference. So, with `x` the row, `y` the question, `~` for
+//! what their bytes say, and Cauchy and Schwarz:
 //!
 //! ```text
 //! x.y = ~x.~y + (x - ~x).~y + x.(y - ~y)

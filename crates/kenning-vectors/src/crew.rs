@@ -35,7 +35,7 @@ impl Crew {
                     }
                 }
             };
-            world.spawn("kenning-vectors", Box::new(work));
+            world.spawn("kenning-graph-builder", Box::new(work));
             (sender, receiver)
         });
         Crew { others: others.collect() }

@@ -1,8 +1,8 @@
 //! The index over vectors: what is near a vector, exactly or nearly so.
 //!
-//! A part is bytes that are looked at where they are, usually in a mapped file: to open one reads its
-//! head. It has the vectors, their codes of a byte a number, and perhaps a graph. An exact answer
-//! is a scan of the codes that reads the vectors it can't rule out; a fast one is a walk
+//! A part is bytes that are looked at where they are, usually in a mapped file: to open one reads
+//! its head. It has the vectors, their codes of a byte a number, and perhaps a graph. An exact
+//! answer is a scan of the codes that reads the vectors it can't rule out; a fast one is a walk
 //! through the graph by codes, and the full vectors decide between those that were found. What
 //! this crate does not know: records, versions, tenants, files.
 

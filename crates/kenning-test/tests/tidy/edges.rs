@@ -37,6 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "kenning-ingest",
             "kenning-record",
             "kenning-store",
+            "kenning-vectors",
         ],
     ),
     ("kenning-bench", &["kenning", "kenning-rocks", "kenning-store"]),

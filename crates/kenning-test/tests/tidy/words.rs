@@ -17,6 +17,7 @@ const OUTSIDE: &[&str] =
 const OUTSIDERS: &[&str] = &[
     "crates/kenning-cli/",
     "crates/kenning-test/",
+    "crates/kenning-vectors/examples/",
     "crates/kenning/src/world.rs",
     "crates/kenning/tests/",
     "crates/kenning-words/examples/",

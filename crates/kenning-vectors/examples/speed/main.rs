@@ -1,9 +1,9 @@
 //! How fast, how near and how large the index over vectors is.
 //!
-//! `cargo run -p kenning-vectors --example speed -- [ROWS] [DIMENSIONS] [METRIC] [FILE]`. Vectors are
-//! sentence-like: points of a mixture in some fifty dimensions, of which the first matter most,
+//! `cargo run -p kenning-vectors --example speed -- [ROWS] [DIMENSIONS] [METRIC] [FILE]`. Vectors
+//! are sentence-like: points of a mixture in some fifty dimensions, of which the first matter most,
 //! thrown into all dimensions with some noise. They are not sentences. With a file they are its
-//! floats; the last 500 rows are the questions. `WRITE=FILE` keeps what was made, for others.
+//! floats; the 500 behind the rows are the questions. `WRITE=FILE` keeps what was made, for others.
 
 #![allow(clippy::disallowed_methods)]
 

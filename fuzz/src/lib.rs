@@ -23,6 +23,7 @@ mod rows; // files cut into rows
 mod seeds; // where a search begins
 mod stored; // what is under the keys
 mod texts; // what people and programs write
+mod vectors; // parts of the index over vectors
 
 pub use csv::csv;
 pub use folders::folders;
@@ -31,6 +32,7 @@ pub use predicate::predicate;
 pub use seeds::{Seed, seeds};
 pub use stored::stored;
 pub use texts::texts;
+pub use vectors::vectors;
 
 use kenning_store::{ErrorKind, Result};
 
@@ -45,6 +47,7 @@ pub const TARGETS: [(&str, Target); 6] = [
     ("jsonl", jsonl),
     ("folders", folders),
     ("predicate", predicate),
+    ("vectors", vectors),
 ];
 
 /// What stored bytes say. They were ours once: what can't be read is damage, and nothing else.

@@ -26,6 +26,7 @@ pub fn seeds() -> Vec<Seed> {
         ("jsonl", jsonl()),
         ("folders", folders()),
         ("predicate", predicates()),
+        ("vectors", vectors()),
     ] {
         seeds.extend(inputs.into_iter().map(|(name, bytes)| Seed { target, name, bytes }));
     }
@@ -284,4 +285,17 @@ fn batch() -> Vec<u8> {
     writes.extend_from_slice(&[4, 1, 0, 0, 0, 0, 0, 0, 0]);
     let size = u8::try_from(writes.len()).expect("it is a small batch");
     chosen(&[2, 1, size], writes)
+}
+
+fn vectors() -> Inputs {
+    // A neighbour that is not there, a chain that turns back, a row of a level, a head.
+    let other =
+        |place: u16, number: u32| [&place.to_le_bytes()[..], &number.to_le_bytes()].concat();
+    let changes = [other(1300, 1 << 20), other(1220, 3), other(1500, 59)].concat();
+    vec![
+        ("whole", chosen(&[3], crate::vectors::seed())),
+        ("unchanged", chosen(&[2], [])),
+        ("changed", chosen(&[0], changes)),
+        ("head", chosen(&[1], other(5, 61))),
+    ]
 }

@@ -133,6 +133,11 @@ impl Head {
             levels: std::array::from_fn(|idx| number(AT_LEVELS, idx)),
             sums: std::array::from_fn(|idx| number(AT_SUMS, idx)),
         };
+        let mut again = [0; HEAD_BYTES];
+        read.write(&mut again);
+        if again != head {
+            return Err(damaged("its head says what no head says"));
+        }
         read.check(body.len() as u64)?;
         Ok(read)
     }

@@ -8,6 +8,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kenning-store", &[]),
     ("kenning-record", &["kenning-store"]),
     ("kenning-index", &["kenning-record", "kenning-store"]),
+    ("kenning-embed", &["kenning-index", "kenning-store"]),
     ("kenning-engine", &["kenning-index", "kenning-record", "kenning-store"]),
     ("kenning-fjall", &["kenning-store"]),
     ("kenning-rocks", &["kenning-store"]),

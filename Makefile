@@ -9,7 +9,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test build bench torture setup \
+.PHONY: help demo test build bench torture setup model \
     format tidy clippy rust-test examples doc torture-short bench-tiny
 
 stage := scripts/stage
@@ -46,6 +46,9 @@ torture: setup ## the long proof of trust: hours of power loss, failing disks, r
 
 setup: ## install what is missing (every command does this itself)
 	@scripts/setup
+
+model: setup ## bring the model that understands texts (setup does it, too)
+	@scripts/model
 
 format: setup ## stage: the sources are formatted
 	@$(stage) format cargo fmt --all --check

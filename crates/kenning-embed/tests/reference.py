@@ -65,10 +65,12 @@ def word(draw, vocabulary):
 
 
 def make_text(draw, vocabulary):
-    """A text of up to WORDS_MAX words: a fifth of them have words of the vocabulary only."""
+    """A text of 1 to WORDS_MAX words; one in five has words of the vocabulary only."""
     plain = draw.random() < 0.2
     parts = []
-    for _ in range(draw.randint(1, WORDS_MAX)):
+    # Short texts are many, as each long one takes a second.
+    count = int(math.exp(draw.uniform(0, math.log(WORDS_MAX + 1))))
+    for _ in range(count):
         text, space = (draw.choice(vocabulary), True) if plain else word(draw, vocabulary)
         parts.append(text)
         if draw.random() < 0.12:

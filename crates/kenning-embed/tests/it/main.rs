@@ -1,6 +1,9 @@
 //! What the models say, against a reference that has none of our code.
 #![allow(clippy::unwrap_used, reason = "tests, and what they call")]
+#![allow(clippy::disallowed_methods, reason = "a server of its own needs a thread")]
 
+mod http;
+mod model;
 mod reference;
 
 use std::path::{Path, PathBuf};

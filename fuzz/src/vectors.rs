@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use kenning_index::{Mask, Metric, NearCost, NearQuestion, VectorIndex, VectorSpec};
+use kenning_index::{Mask, NearCost, NearQuestion, VectorIndex};
+use kenning_record::{Metric, VectorSpec};
 use kenning_store::{BoxFuture, Bytes, World};
 use kenning_vectors::Vectors;
 

@@ -29,6 +29,5 @@ pub use predicate::{PREDICATE_BYTES_MAX, PREDICATE_DEPTH_MAX, Plan, Predicate};
 pub use texts::{PLACES_APART_MAX, Place, text_of, vector_of, words_of};
 pub use trigrams::{NearName, NearNames, similarity};
 pub use vectors::{Near, NearCost, NearQuestion, VectorIndex, VectorPart, VectorTail};
-pub use kenning_record::{Metric, VectorSpec};
 pub use words::{Around, WINDOW_ROWS, WordArm, WordHit};
 pub use words::{WordIndex, WordPart, WordQuestion, WordRow};

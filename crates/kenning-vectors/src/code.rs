@@ -14,7 +14,7 @@
 //! An exact search reads bytes only, until it meets a row that might be near enough after all. What
 //! floats lose in all these sums is a slack on top, far larger than it can be.
 
-use kenning_index::{Metric, VectorSpec};
+use kenning_record::{Metric, VectorSpec};
 
 use crate::kernel::{CODE_BYTES, Kernel};
 

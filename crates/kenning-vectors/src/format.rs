@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use kenning_index::{Metric, VectorSpec};
+use kenning_record::{Metric, VectorSpec};
 use kenning_store::{Error, Result};
 
 use crate::code::{Facts, code_bytes};

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use kenning_index::{NearQuestion, VectorIndex, VectorPart, VectorSpec, VectorTail};
+use kenning_index::{NearQuestion, VectorIndex, VectorPart, VectorTail};
+use kenning_record::VectorSpec;
 use kenning_store::{Bytes, Error, Result, World};
 
 use crate::build::build;

@@ -7,7 +7,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use kenning_index::{Mask, Near, NearCost, NearQuestion, VectorPart, VectorSpec};
+use kenning_index::{Mask, Near, NearCost, NearQuestion, VectorPart};
+use kenning_record::VectorSpec;
 use kenning_store::{Bytes, Result};
 
 use crate::code::{Question, Space};

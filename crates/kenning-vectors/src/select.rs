@@ -3,7 +3,7 @@
 //! A candidate that is nearer to a neighbour than to the row itself is reached through that
 //! neighbour, so it would be a second way to the same place.
 
-use kenning_index::Metric;
+use kenning_record::Metric;
 
 use crate::code::{Facts, lower, raise};
 use crate::format::LINKS;

@@ -1,6 +1,7 @@
 //! Vectors in memory. Rows are in slabs of one size, so that to append one never moves the others.
 
-use kenning_index::{Mask, Metric, Near, NearCost, NearQuestion, VectorSpec, VectorTail};
+use kenning_index::{Mask, Near, NearCost, NearQuestion, VectorTail};
+use kenning_record::{Metric, VectorSpec};
 use kenning_store::Result;
 
 use crate::code::{Facts, Space, code_bytes};

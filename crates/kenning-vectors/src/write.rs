@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kenning_index::{Metric, VectorSpec};
+use kenning_record::{Metric, VectorSpec};
 
 use crate::build::Built;
 use crate::code::{Facts, Space, code_bytes};

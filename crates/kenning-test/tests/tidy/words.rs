@@ -13,9 +13,8 @@ const OUTSIDE: &[&str] =
     &["SystemTime::now", "Instant::now", "env::var", "env::vars", "env::var_os", "rand::"];
 
 /// Who may touch the outside all the same: the program, the one place that makes a `World` of it,
-/// tests and examples of the facade, examples that measure, and the crate that simulates the world.
-/// tests and examples of the facade, the crate that simulates the world, and the build and the
-/// measurements of the model.
+/// tests and examples of the facade, examples that measure, the crate that simulates the world, and
+/// the build of the model.
 const OUTSIDERS: &[&str] = &[
     "crates/kenning-cli/",
     "crates/kenning-embed/build.rs",

@@ -1,6 +1,7 @@
 //! Bytes that nobody wrote: what is damaged is noticed, and harms nobody before it is.
 
-use kenning_index::{Mask, Metric, NearCost, NearQuestion, VectorIndex, VectorSpec};
+use kenning_index::{Mask, NearCost, NearQuestion, VectorIndex};
+use kenning_record::{Metric, VectorSpec};
 use kenning_store::{Bytes, ErrorKind};
 
 use crate::{METRICS, clustered, index};

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::AtomicU64;
 
-use kenning_index::{Bitmap, Mask, Metric, NearCost, NearQuestion, VectorPart, VectorSpec};
+use kenning_index::{Bitmap, Mask, NearCost, NearQuestion, VectorPart};
+use kenning_record::{Metric, VectorSpec};
 
 use crate::{Chance, METRICS, clustered, part};
 

@@ -1,6 +1,7 @@
 //! Every kernel of this processor gives the same bits.
 
-use kenning_index::{Mask, NearCost, NearQuestion, VectorIndex, VectorSpec};
+use kenning_index::{Mask, NearCost, NearQuestion, VectorIndex};
+use kenning_record::VectorSpec;
 use kenning_store::Bytes;
 use kenning_vectors::{CODE_BYTES, Vectors, kernels};
 

@@ -7,7 +7,8 @@ mod oracle; // the exact answer, against a plain one
 
 use std::sync::Arc;
 
-use kenning_index::{Metric, VectorIndex, VectorPart, VectorSpec};
+use kenning_index::{VectorIndex, VectorPart};
+use kenning_record::{Metric, VectorSpec};
 use kenning_store::{Bytes, World};
 use kenning_test::ManualWorld;
 use kenning_vectors::Vectors;

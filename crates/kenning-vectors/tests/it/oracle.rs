@@ -2,7 +2,8 @@
 
 use std::sync::atomic::AtomicU64;
 
-use kenning_index::{Bitmap, Mask, Metric, Near, NearCost, NearQuestion, VectorIndex, VectorSpec};
+use kenning_index::{Bitmap, Mask, Near, NearCost, NearQuestion, VectorIndex};
+use kenning_record::{Metric, VectorSpec};
 
 use crate::{Chance, METRICS, clustered, index, part};
 

@@ -40,7 +40,7 @@ use kenning_store::{ErrorKind, Result};
 pub type Target = fn(&[u8]);
 
 /// Every target, under its name: that of its corpus and, behind `fuzz-`, of its program.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("stored", stored),
     ("texts", texts),
     ("csv", csv),

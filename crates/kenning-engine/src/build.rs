@@ -6,8 +6,8 @@
 //! builder adds it in steps. A step reads some records, and commits the entries that they lack,
 //! together with how far it has come; it stands on each of the records, so whoever changed one of
 //! them meanwhile wins, and the step is done again, smaller. A record that was written since the
-//! table asks for the index has its entries, and is passed over, so each one is in the way of a step
-//! once at most. An entry that is there already came with a later write, and stays.
+//! table asks for the index has its entries, and is passed over, so each one is in the way of a
+//! step once at most. An entry that is there already came with a later write, and stays.
 //!
 //! Nobody reads the index until the last step, which makes it *ready* in the version that commits
 //! it. A value that two records claim for a unique index, or a record that can't be indexed, is a
@@ -252,8 +252,8 @@ impl Fill<'_> {
             }
             let (tenant, _, id) = keys::record_split(&row.key)?;
             (self.after, self.rows) = (Some(id), self.rows + 1);
-            // Whoever wrote it since then maintained the index. To stand on it all the same would be
-            // to wait, for a record that is written all the time, until nobody happens to.
+            // Whoever wrote it since then maintained the index. To stand on it all the same would
+            // be to wait, for a record that is written all the time, until nobody happens to.
             if entry::from(&row.value)? > self.table.version {
                 continue;
             }

@@ -555,9 +555,7 @@ impl Committer {
         if schema_changed {
             self.shared.build.ring();
         }
-        if self.shared.settings.finders.is_some() {
-            self.shared.find_later(&changed);
-        }
+        self.shared.find_later(&changed);
         for reply in replies {
             answer(reply.sender, Ok(reply.answer));
         }

@@ -1,10 +1,10 @@
 //! What models say of texts, computed in the background.
 //!
 //! The embedder follows the log of each tenant from how far the texts of each table were computed.
-//! A step takes some changes, cuts their texts as the model reads them, computes what is not known of
-//! any of them, and commits the vectors together with how far it has come: a crash repeats at most
-//! one step, and what was committed is not computed again. Equal texts have one vector. A table that
-//! asks for a model for the first time, or whose log is gone, begins with its records.
+//! A step takes some changes, cuts their texts as the model reads them, computes what is not known
+//! of any of them, and commits the vectors together with how far it has come: a crash repeats at
+//! most one step, and what was committed is not computed again. Equal texts have one vector. A
+//! table that asks for a model for the first time, or whose log is gone, begins with its records.
 //!
 //! Nothing waits for it but who asks to. A model that can't be asked is asked again later.
 
@@ -322,7 +322,8 @@ impl Embedding<'_> {
         let view = View::now(self.handle, self.tenant)?;
         let asked: Vec<&[u8]> = by_key.keys().map(Vec::as_slice).collect();
         let found = view.source.get_many(&asked).await?;
-        let is_known = |bytes: &Option<Bytes>| bytes.as_ref().is_some_and(|b| entry::check(b).is_ok());
+        let is_known =
+            |bytes: &Option<Bytes>| bytes.as_ref().is_some_and(|b| entry::check(b).is_ok());
         let known = by_key.iter().zip(found);
         let missing: Vec<(&Vec<u8>, &String)> =
             known.filter(|(_, known)| !is_known(known)).map(|(it, _)| it).collect();

@@ -30,8 +30,8 @@ mod prune; // trimming the past
 mod purge; // removing values from everywhere
 mod reference; // `table/key`, an id, or a bare name
 mod replay; // a database that is made of what another one knew
-mod search; // finding by meaning and by words
 mod sealed; // words and vectors: pieces, parts, and how they follow the log
+mod search; // finding by meaning and by words
 mod settings; // what can be set
 mod shared; // what the handles and threads of one database share
 mod staging; // a transaction's own writes, over what it reads
@@ -69,8 +69,8 @@ pub use planted::Bug;
 pub use prune::Pruned;
 pub use purge::Purged;
 pub use replay::{Refused, Replay, Said, SaidTable, Told, ToldChange};
-pub use search::{Answer, Arm, Ask, Hit, Mode, SearchExplain, Why};
 pub use sealed::{Embedders, Finders};
+pub use search::{Answer, Arm, Ask, Hit, Mode, SearchExplain, Why};
 pub use settings::{Isolation, Settings};
 pub use states::Present;
 pub use stats::TenantSize;

@@ -1,12 +1,12 @@
 //! Sealed indexes: words and vectors.
 //!
 //! An exact index is written with the record. A sealed one could not be: it is made for searching,
-//! and changes in large pieces. So **the log is its tail**: what a table says to an index up to some
-//! version, its *position*, is in pieces, and what came since is read from the log by whoever needs
-//! it first, a search or the sealer. A piece in memory becomes a part on the disk when there is
-//! enough of it; the list of parts, with the position up to which they are complete, is one entry
-//! in the store, written when the parts are durable. After a crash the rest is read from the log once
-//! more. Below [`seal::ROWS_MIN`] rows there are no parts at all.
+//! and changes in large pieces. So **the log is its tail**: what a table says to an index up to
+//! some version, its *position*, is in pieces, and what came since is read from the log by whoever
+//! needs it first, a search or the sealer. A piece in memory becomes a part on the disk when there
+//! is enough of it; the list of parts, with the position up to which they are complete, is one
+//! entry in the store, written when the parts are durable. After a crash the rest is read from the
+//! log once more. Below [`seal::ROWS_MIN`] rows there are no parts at all.
 //!
 //! Every row says from which version on it is there, and until when ([`roster`]), so one set of
 //! pieces serves the views of many versions. Rows that ended are left out when pieces are merged:

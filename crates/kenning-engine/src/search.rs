@@ -193,7 +193,8 @@ impl Ask {
     fn check(&self) -> Result<()> {
         let bytes = self.text.as_ref().map_or(0, String::len);
         if bytes > QUESTION_BYTES_MAX {
-            let message = format!("the question has {bytes} bytes, the most is {QUESTION_BYTES_MAX}");
+            let message =
+                format!("the question has {bytes} bytes, the most is {QUESTION_BYTES_MAX}");
             return Err(Error::exhausted("QUESTION_TOO_LONG", message));
         }
         let hits = self.limit.saturating_add(self.offset);
@@ -381,7 +382,8 @@ impl Search<'_> {
                 depth *= 4;
                 continue;
             }
-            let ranked = fuse::fuse(self.ask.mode, &arms, &found, |whose| shown.contains_key(whose));
+            let ranked =
+                fuse::fuse(self.ask.mode, &arms, &found, |whose| shown.contains_key(whose));
             let kept = ranked.into_iter().filter(|hit| self.is_kept(hit.score));
             let page = kept.skip(self.ask.offset).take(self.ask.limit);
             let question = arms.question.as_deref();
@@ -408,7 +410,8 @@ impl Search<'_> {
             .collect();
         let asked: Vec<&[u8]> = record_keys.iter().map(<[u8; _]>::as_slice).collect();
         let mut outdated = 0;
-        for ((whose, version), bytes) in whose.iter().zip(self.view.source.get_many(&asked).await?) {
+        for ((whose, version), bytes) in whose.iter().zip(self.view.source.get_many(&asked).await?)
+        {
             let table = self.tables.iter().find(|table| table.number == whose.0);
             let (Some(bytes), Some(table)) = (bytes, table) else {
                 outdated += 1;

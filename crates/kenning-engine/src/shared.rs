@@ -197,6 +197,9 @@ impl Shared {
 
     /// Leaves it to the sealer and the embedder to follow what changed of these tenants.
     pub(crate) fn find_later(&self, changed: &[(TenantNo, u64)]) {
+        if self.settings.finders.is_none() || changed.is_empty() {
+            return;
+        }
         let mut is_due = false;
         for (tenant, changes) in changed {
             is_due |= self.unsealed.note(*tenant, *changes);
@@ -205,9 +208,7 @@ impl Shared {
         if is_due {
             self.seal.ring();
         }
-        if !changed.is_empty() {
-            self.embed.ring();
-        }
+        self.embed.ring();
     }
 
     /// Makes everybody who waits look again.

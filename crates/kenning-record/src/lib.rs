@@ -30,7 +30,7 @@ pub use order::{
 };
 pub use path::Path;
 pub use record::{Body, Draft, RECORD_BYTES_MAX, Record, RecordRef, encode_record};
-pub use schema::{Category, Embedding, GivenVectors, INDEX_PATHS_MAX, IndexSpec, Metric, Schema};
 pub use schema::VectorSpec;
+pub use schema::{Category, Embedding, GivenVectors, INDEX_PATHS_MAX, IndexSpec, Metric, Schema};
 pub use serde_json::Value as Json;
 pub use value::{DEPTH_MAX, Entries, Items, Kind, ValueRef, encode};

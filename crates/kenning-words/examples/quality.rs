@@ -1,10 +1,10 @@
 //! How good the answers are on sets in the form of BEIR.
 //!
-//! Run: `cargo run -p kenning-words --example quality -- FOLDER...`. A folder has
-//! `corpus.jsonl` (`_id, title, text, metadata`), `queries.jsonl` (`_id, text, filter`) and
-//! `qrels.tsv` (`query-id, corpus-id, score`). A row has its title; a chat's has speaker and date
-//! in front of what was said. Its neighbourhood is what stands at most two rows before and behind it
-//! in the same conversation and session. A filter is over one index of all rows.
+//! Run: `cargo run -p kenning-words --example quality -- FOLDER...`. A folder has `corpus.jsonl`
+//! (`_id, title, text, metadata`), `queries.jsonl` (`_id, text, filter`) and `qrels.tsv`
+//! (`query-id, corpus-id, score`). A row has its title; a chat's has speaker and date in front of
+//! what was said. Its neighbourhood is what stands at most two rows before and behind it in the
+//! same conversation and session. A filter is over one index of all rows.
 
 use std::collections::HashMap;
 use std::error::Error;

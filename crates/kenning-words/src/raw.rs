@@ -19,6 +19,6 @@ impl Deref for Shared {
 }
 
 // SAFETY: `Bytes` points to bytes elsewhere, in memory that it shares and that nobody writes:
-// moving it moves the pointer and not the bytes, which stay as long as it does. It has no form that keeps
-// bytes inside itself. `deref` has no choice but that pointer, and there is no `DerefMut`.
+// moving it moves the pointer and not the bytes, which stay as long as it does. It has no form that
+// keeps bytes inside itself. `deref` has no choice but that pointer, and there is no `DerefMut`.
 unsafe impl StableDeref for Shared {}

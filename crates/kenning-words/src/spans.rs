@@ -2,8 +2,8 @@
 //!
 //! A *word* is a run of letters, digits and marks. Scripts that put no space between words give
 //! *runs* instead, which are later read two characters at a time. A picture is a *sign* of its own.
-//! An apostrophe parts words (`l'eau`), and what English puts behind one to say whose it is is no word
-//! (`Ada's`). All else lies between.
+//! An apostrophe parts words (`l'eau`), and what English puts behind one to say whose it is is no
+//! word (`Ada's`). All else lies between.
 
 use std::ops::Range;
 

@@ -35,6 +35,8 @@ mod restore;
 mod whole;
 mod world;
 
+pub use kenning_embed::{Endpoint, Hashing};
+pub use kenning_engine::{Answer, Arm, Ask, Hit, Mode, SearchExplain, Why};
 pub use kenning_engine::{At, IndexState, Isolation, Link, LogRow, Past, Settings, Step};
 pub use kenning_engine::{BackedUp, Backup, BackupOptions, KnownBackup, list_backups};
 pub use kenning_engine::{Bug, Building, Change, Committed, Merged, Progress, Pruned, Purged};
@@ -42,8 +44,6 @@ pub use kenning_engine::{ContentHash, Database, Encoded, Explain, Follower, Stop
 pub use kenning_engine::{
     TableInfo, TenantSize, Transaction, TransactionId, View, Violation, Walk, WalkDirection,
 };
-pub use kenning_engine::{Answer, Arm, Ask, Hit, Mode, SearchExplain, Why};
-pub use kenning_embed::{Endpoint, Hashing};
 #[cfg(feature = "fjall")]
 pub use kenning_fjall::Settings as FjallSettings;
 pub use kenning_index::{Embedder, Filter, Predicate};

@@ -86,7 +86,8 @@ pub async fn open_with(url: &str, options: Options) -> Result<Database> {
     let (store, world) = (open_store(url, &options)?, world_of(&options));
     let tenant = options.tenant.as_deref().unwrap_or(TENANT);
     let finders = crate::models::finders(&options.models, &world)?;
-    let settings = Settings { finders: options.settings.finders.or(Some(finders)), ..options.settings };
+    let settings =
+        Settings { finders: options.settings.finders.or(Some(finders)), ..options.settings };
     Database::open(store, world, settings, tenant).await
 }
 

@@ -9,10 +9,10 @@ use kenning_index::{Embedder, Place, text_of, vector_of};
 use kenning_record::{Path, RecordRef, TableNo, TenantNo, entry, keys};
 use kenning_store::{Batch, Bytes, Range, Result, Row, Scan, Snapshot};
 
+use super::Finders;
 use super::piece::PieceDraft;
 use super::roster::Change;
 use super::spec::Spec;
-use super::Finders;
 use crate::committer::frame;
 
 /// What a record is since a change; nothing if it was deleted.

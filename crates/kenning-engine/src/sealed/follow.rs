@@ -78,9 +78,8 @@ impl Targets {
 
     /// Where the log has to be read from.
     fn lag(&self, sight: &Sight) -> Option<Version> {
-        let behind = |(index, target): &(&Arc<Index>, &Version)| {
-            index.is_ready && index.position < **target
-        };
+        let behind =
+            |(index, target): &(&Arc<Index>, &Version)| index.is_ready && index.position < **target;
         sight.indexes.iter().zip(&self.0).filter(behind).map(|(index, _)| index.position).min()
     }
 }
@@ -118,7 +117,8 @@ async fn step(
         }
         let none = Vec::new();
         let changed = changes.by_table.get(&index.table).unwrap_or(&none);
-        let is_new = |it: &&Changed| index.position < it.change.version && it.change.version <= target;
+        let is_new =
+            |it: &&Changed| index.position < it.change.version && it.change.version <= target;
         let new: Vec<Changed> = changed.iter().filter(is_new).map(Changed::copy).collect();
         let mut draft = PieceDraft::default();
         let (tenant, source) = (view.tenant.number, &view.source);
@@ -182,8 +182,12 @@ fn settle(index: &mut Index, finders: &Finders) -> Result<()> {
         let class = |piece: &Piece| (piece.rows() + 1).ilog2() / 2;
         let tail: Vec<Arc<Piece>> = index.tail().cloned().collect();
         let Some(last) = tail.last() else { return Ok(()) };
-        let alike: Vec<Arc<Piece>> =
-            tail.iter().rev().take_while(|it| class(it) <= class(last) && !it.is_taken()).cloned().collect();
+        let alike: Vec<Arc<Piece>> = tail
+            .iter()
+            .rev()
+            .take_while(|it| class(it) <= class(last) && !it.is_taken())
+            .cloned()
+            .collect();
         if alike.len() < PIECES_ALIKE_MAX {
             return Ok(());
         }

@@ -4,8 +4,8 @@
 //! A piece on the disk is a part. One in memory is made of what was written since; it is a part in
 //! everything but its file, so both are searched, merged and checked alike.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use kenning_index::{Bitmap, Mask, Place, VectorPart, WordPart, WordRow};
 use kenning_record::Version;
@@ -39,7 +39,6 @@ struct Filtered {
 
 /// Filters that a piece remembers.
 const FILTERS_MAX: usize = 16;
-
 
 /// What finds the rows.
 #[derive(Clone)]
@@ -160,9 +159,7 @@ impl PieceDraft {
     pub(crate) fn encode(self, finders: &Finders, spec: &Spec) -> Result<Bytes> {
         let roster = self.roster.finish();
         let body = match spec.vectors() {
-            None => {
-                finders.words.build(spec.language(), &mut self.words.into_iter().map(Ok))?
-            }
+            None => finders.words.build(spec.language(), &mut self.words.into_iter().map(Ok))?,
             Some(vectors) => finders.vectors.build(vectors, &self.vectors, false, 1)?,
         };
         Ok(part::encode(spec.kind(), &roster, &body).into())

@@ -1,11 +1,12 @@
 //! Pieces to parts, in the background.
 //!
 //! The sealer is rung when much was written, and when a search finds that much is in memory. For
-//! each tenant that it is rung for it catches up with the log; makes one part of the pieces of an index
-//! that are in memory, once they have enough rows; merges parts where there are many; makes an
-//! index anew that is not there, or is not what its table asks for any more; and at last gives large
-//! parts their graph. A part is durable before the list that names it, and goes after the list
-//! that names it no more: a crash leaves a part that nobody names, which is removed at the next start.
+//! each tenant that it is rung for it catches up with the log; makes one part of the pieces of an
+//! index that are in memory, once they have enough rows; merges parts where there are many; makes
+//! an index anew that is not there, or is not what its table asks for any more; and at last gives
+//! large parts their graph. A part is durable before the list that names it, and goes after the
+//! list that names it no more: a crash leaves a part that nobody names, which is removed at the
+//! next start.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -231,7 +232,8 @@ impl Sealing<'_> {
                     let rows = piece.roster.rows_of(end.id);
                     rows.iter().any(|row| piece.roster.until(*row) < Version::MAX)
                 };
-                let pieces: Vec<Arc<Piece>> = index.pieces.iter().filter(has_rows).cloned().collect();
+                let pieces: Vec<Arc<Piece>> =
+                    index.pieces.iter().filter(has_rows).cloned().collect();
                 if !pieces.is_empty() {
                     is_clean = false;
                     let ended = self.handle.shared().version();
@@ -278,8 +280,8 @@ impl Sealing<'_> {
         Ok(false)
     }
 
-    /// Makes a part of pieces of an index and puts it in their place, with what somebody may look at
-    /// still.
+    /// Makes a part of pieces of an index and puts it in their place, with what somebody may look
+    /// at still.
     async fn merge(&self, index: &Index, pieces: &[Arc<Piece>], graph: bool) -> Result<()> {
         let shared = self.handle.shared();
         self.merge_ended(index, pieces, graph, shared.oldest(shared.version())).await

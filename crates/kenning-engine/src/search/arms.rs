@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kenning_index::{Around, Bitmap, Mask, NearCost, NearQuestion, WordArm, WordPart, WordQuestion};
+use kenning_index::{
+    Around, Bitmap, Mask, NearCost, NearQuestion, WordArm, WordPart, WordQuestion,
+};
 use kenning_record::{Metric, VectorSpec, Version, keys};
 use kenning_store::{Error, Range, Result};
 

@@ -30,8 +30,9 @@ pub(super) struct Filters<'a> {
 impl<'a> Filters<'a> {
     pub(super) fn new(search: &'a Search<'a>) -> Self {
         let ask = search.ask;
-        let name = (ask.filter.is_some() || ask.valid_at.is_some())
-            .then(|| format!("{:?} {:?}", ask.filter.as_ref().map(ToString::to_string), ask.valid_at));
+        let name = (ask.filter.is_some() || ask.valid_at.is_some()).then(|| {
+            format!("{:?} {:?}", ask.filter.as_ref().map(ToString::to_string), ask.valid_at)
+        });
         Filters { search, name, passing: HashMap::new(), rows: 0, asked: 0, known: 0 }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! The scores of an arm are divided by its best one, so that each arm says 1 of what it likes most;
 //! then they are summed with weights that are 1 together. A record that an arm over words did not
-//! find has none of the words that matter: it gets 0 there. How far its vector is can always be said.
-//! A record that stands nowhere is its own neighbourhood.
+//! find has none of the words that matter: it gets 0 there. How far its vector is can always be
+//! said. A record that stands nowhere is its own neighbourhood.
 
 use std::collections::HashMap;
 
@@ -53,7 +53,9 @@ pub(super) fn fuse(
             let known = near.iter().find(|it| it.whose == whose).map(|it| it.score);
             let distance = known.or_else(|| arms.distance(whose));
             let score = match mode {
-                Mode::Words | Mode::Vectors => why.iter().map(|why| why.score).next().unwrap_or(0.0),
+                Mode::Words | Mode::Vectors => {
+                    why.iter().map(|why| why.score).next().unwrap_or(0.0)
+                }
                 Mode::Hybrid => {
                     let likeness = distance.map(|distance| arms.likeness(whose, distance));
                     sum(&why, likeness, best, arms.has_place(whose))

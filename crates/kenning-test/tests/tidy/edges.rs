@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "kenning",
         &[
+            "kenning-embed",
             "kenning-engine",
             "kenning-fjall",
             "kenning-index",
@@ -25,6 +26,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "kenning-record",
             "kenning-rocks",
             "kenning-store",
+            "kenning-vectors",
+            "kenning-words",
         ],
     ),
     ("kenning-cli", &["kenning"]),

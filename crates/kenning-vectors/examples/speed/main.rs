@@ -13,9 +13,9 @@ mod raw; // a mapped file
 use std::sync::Arc;
 use std::time::Instant;
 
-use kenning_record::VectorSpec;
 use kenning_index::{Bitmap, Mask, NearCost, NearQuestion, VectorIndex, VectorPart};
 use kenning_record::Metric;
+use kenning_record::VectorSpec;
 use kenning_store::Bytes;
 use kenning_test::ManualWorld;
 use kenning_vectors::{Vectors, fastest};

@@ -115,7 +115,10 @@ impl Database {
         // Work that a crash left behind.
         root.handle.shared.sweep.ring();
         root.handle.shared.build.ring();
-        root.tenant(tenant).await
+        let database = root.tenant(tenant).await?;
+        // Also here a crash, or a model that was not there, may have left work.
+        database.handle.shared.find_later(&[(database.tenant.number, 0)]);
+        Ok(database)
     }
 
     /// Starts the threads of what `store` holds; `working` says whether those that clear up and
@@ -155,6 +158,8 @@ impl Database {
                 drop(builder);
             };
             world.spawn("kenning-builder", Box::new(build));
+            let is_followed = shared.settings.finders.is_some();
+            shared.is_followed.store(is_followed, Ordering::Release);
             let (sealer, ending) = (Arc::clone(&shared), running.begin());
             let seal = move || {
                 let _ending = ending;

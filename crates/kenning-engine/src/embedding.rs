@@ -9,6 +9,7 @@
 //! Nothing waits for it but who asks to. A model that can't be asked is asked again later.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use kenning_index::Embedder;
@@ -102,7 +103,7 @@ impl Unembedded {
 
 /// Waits until every text of a tenant that there is now was computed.
 pub(crate) async fn wait(shared: &Arc<Shared>, tenant: TenantNo) -> Result<()> {
-    if shared.settings.finders.is_none() {
+    if !shared.is_followed.load(Ordering::Acquire) {
         return Ok(());
     }
     let waiting = Waiting::new(shared);
@@ -126,7 +127,9 @@ pub(crate) fn run(shared: &Arc<Shared>) {
     let handle = Handle::background(Arc::clone(shared));
     let mut retry_ms = RETRY_MS;
     while shared.embed.wait() {
-        block_on(shared.world.sleep(GATHER_MS));
+        if !shared.embed.wait_at_most(GATHER_MS) {
+            return;
+        }
         let failed = block_on(round(&handle, &finders));
         shared.nudge();
         if failed.is_empty() {

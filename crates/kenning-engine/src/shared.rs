@@ -60,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) embed: Signal,
     pub(crate) unembedded: Unembedded,
     pub(crate) asked: Asked,
+    /// Whether the sealer and the embedder are there.
+    pub(crate) is_followed: AtomicBool,
     /// The keys of the marks that somebody moves.
     pub(crate) marks: Mutex<BTreeSet<Vec<u8>>>,
     /// Whether somebody removes the past.
@@ -147,6 +149,7 @@ impl Shared {
             embed: Signal::default(),
             unembedded: Unembedded::default(),
             asked: Asked::default(),
+            is_followed: AtomicBool::new(false),
             marks: Mutex::default(),
             trimming: IsTrimming::default(),
         }
@@ -197,7 +200,7 @@ impl Shared {
 
     /// Leaves it to the sealer and the embedder to follow what changed of these tenants.
     pub(crate) fn find_later(&self, changed: &[(TenantNo, u64)]) {
-        if self.settings.finders.is_none() || changed.is_empty() {
+        if changed.is_empty() || !self.is_followed.load(Ordering::Acquire) {
             return;
         }
         let mut is_due = false;

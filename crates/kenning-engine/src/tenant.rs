@@ -147,7 +147,10 @@ pub(crate) fn rem_tables() -> [(&'static str, Json); 3] {
             "name": text, "uri": text, "ordinal": {"type": "integer", "minimum": 0},
             "content": text, "content_hash": text,
         },
-        "x-kenning": {"category": "user", "indexed": [["uri", "ordinal"]], "embed": ["content"]},
+        "x-kenning": {
+            "category": "user", "indexed": [["uri", "ordinal"]],
+            "embed": ["name", "content"], "words": ["name", "content"],
+        },
     });
     let entities = json!({
         "type": "object",

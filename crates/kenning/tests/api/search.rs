@@ -112,16 +112,11 @@ fn a_filter_lets_through_what_it_says() {
         for (filter, expected) in [("kind = 'rare'", 20), ("n < 7", 7), ("n < 0", 0)] {
             let filter = Predicate::parse(filter).unwrap();
             let ask = Ask::text("herons").mode(mode).filter(filter).limit(100);
-            for known in [false, true] {
-                let answer = db.search(&ask).unwrap();
-                assert_eq!(answer.hits.len(), expected, "{mode:?} {:?}", ask.filter);
-                assert_eq!(answer.explain.filter_known, known, "{mode:?} {:?}", answer.explain);
-            }
-            // The next mode has indexes of its own.
+            assert_eq!(db.search(&ask).unwrap().hits.len(), expected, "{mode:?} {:?}", ask.filter);
+            let again = db.search(&ask).unwrap();
+            assert_eq!(again.hits.len(), expected, "{mode:?} {:?}", ask.filter);
+            assert!(again.explain.filter_known, "{mode:?} {:?}", again.explain);
         }
-        db.put("notes", json!({"n": -1, "kind": "rare", "text": "x"})).unwrap();
-        let n = db.find("notes", kenning::Filter::equal("n", -1)).unwrap();
-        db.delete("notes", &n[0].id.to_string()).unwrap();
     }
 }
 

@@ -139,6 +139,7 @@ fn what_is_written_while_a_tenant_is_dropped_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let db = open(folder.path().join("db").to_str().unwrap()).unwrap();
     let sizes = || db.stats().unwrap()["bytes"]["database"].clone();
+    db.wait_indexed().unwrap();
     let keep = sizes();
     for round in 0..20 {
         db.create_tenant("busy").unwrap();

@@ -15,6 +15,7 @@ mod column; // what a column of csv holds
 mod csv; // RFC 4180
 mod decode; // any encoding to UTF-8
 mod draft; // a row to a draft
+pub mod evaluation; // questions whose answers are known
 mod export; // a table to a file
 mod format; // jsonl, csv, tsv
 mod import; // a file to a table

@@ -35,7 +35,7 @@ mod restore;
 mod whole;
 mod world;
 
-pub use kenning_embed::{Endpoint, Hashing};
+pub use kenning_embed::{Endpoint, Hashing, KNOWN_MODELS, KnownFile, KnownModel, known_model};
 pub use kenning_engine::{Answer, Arm, Ask, Hit, Mode, SearchExplain, Why};
 pub use kenning_engine::{At, IndexState, Isolation, Link, LogRow, Past, Settings, Step};
 pub use kenning_engine::{BackedUp, Backup, BackupOptions, KnownBackup, list_backups};
@@ -53,7 +53,7 @@ pub use kenning_record::{Draft, Id, Json, Record, Version, format_instant, parse
 pub use kenning_rocks::Settings as RocksSettings;
 pub use kenning_store::backup::{Copying, Watch as CopyWatch};
 pub use kenning_store::{Create, Durability, Error, ErrorKind, Finding, Result, World};
-pub use models::Models;
+pub use models::{ModelPlace, Models, NamedModel};
 pub use open::{Engine, Options, open, open_with};
 pub use restore::restore;
 pub use serde_json::json;

@@ -4,12 +4,16 @@
 //! that a malformed id or instant is an error of the house, with its code, and not one of the
 //! parser.
 
+mod finding; // search, eval, model
+
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::examples;
+
+pub(crate) use finding::{Eval, ModelVerb, Search};
 
 /// Keeps what is known, and every moment of its past.
 #[derive(Parser)]
@@ -79,6 +83,9 @@ pub(crate) enum Verb {
     /// Find records by key or alias, in every table
     #[command(after_help = examples::LOOKUP)]
     Lookup(Lookup),
+    /// Find records by meaning and by words
+    #[command(after_help = examples::SEARCH)]
+    Search(Search),
     /// Show everything that a record ever was, oldest first
     #[command(after_help = examples::HISTORY)]
     History(History),
@@ -124,6 +131,12 @@ pub(crate) enum Verb {
     /// Make the indexes of a table anew, or of every table
     #[command(after_help = examples::REINDEX)]
     Reindex(Reindex),
+    /// List, show and bring the models that say what texts mean
+    #[command(subcommand)]
+    Model(ModelVerb),
+    /// Measure how well questions are answered, on a set of them whose answers are known
+    #[command(after_help = examples::EVAL)]
+    Eval(Eval),
     /// Load a small made-up sample and show what can be done with it
     #[command(after_help = examples::DEMO)]
     Demo,
@@ -276,6 +289,15 @@ pub(crate) struct Put {
     pub(crate) new: bool,
     #[command(flatten)]
     pub(crate) validity: Validity,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+}
+
+#[derive(Args)]
+pub(crate) struct Waiting {
+    /// Do not wait until it can be found by meaning: whoever opens the database next goes on
+    #[arg(long)]
+    pub(crate) no_wait: bool,
 }
 
 #[derive(Args)]
@@ -342,6 +364,8 @@ pub(crate) struct Import {
     /// Import a file that was imported before, all of it
     #[arg(long)]
     pub(crate) again: bool,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
 }
 
 #[derive(Args)]
@@ -378,6 +402,8 @@ pub(crate) struct Update {
     pub(crate) target: Target,
     /// The properties to change; null removes one; - reads standard input
     pub(crate) json: String,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
 }
 
 #[derive(Args)]

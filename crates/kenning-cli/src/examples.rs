@@ -65,6 +65,13 @@ pub(crate) const GET: &str = example!(
 );
 pub(crate) const DELETE: &str = example!("kenning --db demo.db delete decisions open-data");
 pub(crate) const LOOKUP: &str = example!("kenning --db demo.db lookup noor lighthouse");
+pub(crate) const SEARCH: &str = example!(
+    "kenning --db demo.db search 'who watches the tower at night?'
+  kenning --db demo.db search 'storm +lamp' --mode words --table resources -k 3 --explain
+  kenning --db demo.db --format json search lamp --table decisions --where \"status = 'accepted'\"
+
+A search by words knows \"a phrase\", +must, -not, begin*, alike~. What begins with - goes behind --."
+);
 pub(crate) const HISTORY: &str = example!("kenning --db demo.db history decisions keep-lens");
 
 pub(crate) const MERGE: &str = example!(
@@ -105,6 +112,20 @@ pub(crate) const RESTORE: &str = example!(
   kenning --db other.db restore backups --backup 1"
 );
 pub(crate) const REINDEX: &str = example!("kenning --db demo.db reindex people");
+pub(crate) const EVAL: &str = "\
+Example, with a set of one document and one question:
+  mkdir -p set && echo '{\"_id\": \"a\", \"text\": \"Herons fish.\"}' > set/corpus.jsonl && \
+echo '{\"_id\": \"q\", \"text\": \"heron\"}' > set/queries.jsonl && \
+printf 'q\\ta\\t1\\n' > set/qrels.tsv && kenning eval set
+  kenning --format json eval set --arms words --k 1,10";
+pub(crate) const MODEL_LIST: &str = "Example:\n  kenning model list";
+pub(crate) const MODEL_INFO: &str = "Example:\n  kenning model info all-minilm-l6-v2";
+pub(crate) const MODEL_PULL: &str = "\
+Examples:
+  kenning model pull all-minilm-l6-v2
+  kenning model pull all-minilm-l6-v2 --from models/all-minilm-l6-v2
+
+Models go to $KENNING_MODELS, else to a folder kenning/models in the user's cache.";
 pub(crate) const DEMO: &str = "Example:\n  kenning demo";
 pub(crate) const COMPLETIONS: &str = "\
 Examples:

@@ -31,16 +31,16 @@ pub(crate) struct Output<'a> {
 
 /// The columns of a list, by format.
 #[derive(Clone, Copy)]
-pub(crate) struct Columns {
+pub(crate) struct Columns<'c> {
     /// What people want to see.
-    pub(crate) table: &'static [&'static str],
+    pub(crate) table: &'c [&'static str],
     /// Everything.
-    pub(crate) csv: &'static [&'static str],
+    pub(crate) csv: &'c [&'static str],
 }
 
-impl Columns {
+impl<'c> Columns<'c> {
     /// The same columns for both.
-    pub(crate) const fn all(names: &'static [&'static str]) -> Self {
+    pub(crate) const fn all(names: &'c [&'static str]) -> Self {
         Columns { table: names, csv: names }
     }
 }
@@ -81,7 +81,7 @@ impl<'a> Output<'a> {
     }
 
     /// Writes many results; `List::end` must follow.
-    pub(crate) fn list(&mut self, columns: Columns) -> List<'_, 'a> {
+    pub(crate) fn list<'o>(&'o mut self, columns: Columns<'o>) -> List<'o, 'a> {
         let widths = columns.table.iter().map(|name| name.chars().count()).collect();
         List { output: self, columns, widths, page: Vec::new(), n_written: 0 }
     }
@@ -100,7 +100,7 @@ impl<'a> Output<'a> {
 /// A list that is being written.
 pub(crate) struct List<'o, 'a> {
     output: &'o mut Output<'a>,
-    columns: Columns,
+    columns: Columns<'o>,
     widths: Vec<usize>,
     page: Vec<Row>,
     n_written: usize,
@@ -181,8 +181,14 @@ impl List<'_, '_> {
 
 /// A row as one line of JSON, in its own order.
 pub(crate) fn json_line(row: &[(&'static str, Json)]) -> String {
+    json_text(row.iter().map(|(name, value)| (*name, value.to_string())))
+}
+
+/// An object of members that are JSON already, in their own order.
+pub(crate) fn json_text<'t>(members: impl IntoIterator<Item = (&'t str, String)>) -> String {
+    let members = members.into_iter();
     let fields: Vec<String> =
-        row.iter().map(|(name, value)| format!("{}:{value}", Json::from(*name))).collect();
+        members.map(|(name, value)| format!("{}:{value}", Json::from(name))).collect();
     format!("{{{}}}", fields.join(","))
 }
 

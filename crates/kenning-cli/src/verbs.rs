@@ -3,15 +3,19 @@
 mod backup; // backup, restore
 mod bulk; // import, export
 mod completions; // completions
+mod eval; // eval
+mod finding; // search
 mod links; // link, unlink, neighbors, traverse
 mod log; // log
 mod mending; // merge, purge
+mod models; // model, and which models there are
 mod operations; // verify, prune, compact
 mod reading; // get, lookup, history
 mod rows; // what a record, a step, a change look like
 mod stats; // stats
 mod tables; // init, table
 mod tenants; // tenant
+mod waiting; // until what was stored can be found
 mod whole; // export --all, import --all
 mod writing; // put, update, delete
 
@@ -42,7 +46,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     }
     let create = creation(&arguments.verb);
     let engine = engine(&arguments.verb);
-    let options = Options { create, tenant: globals.tenant.clone(), engine, ..Options::default() };
+    let models = models::models(None)?;
+    let tenant = globals.tenant.clone();
+    let options = Options { create, tenant, engine, models, ..Options::default() };
     let database = open_with(url(arguments), options)?;
     let outcome = verb(&database, arguments, &mut output);
     let outcome = outcome.and_then(|outcome| output.flush().map(|()| outcome));
@@ -63,6 +69,12 @@ fn without_database(arguments: &Arguments, output: &mut Output<'_>) -> Option<Re
     }
     if let Verb::Completions { shell } = arguments.verb {
         return Some(completions::completions(shell, output));
+    }
+    if let Verb::Model(verb) = &arguments.verb {
+        return Some(models::model(verb, output));
+    }
+    if let Verb::Eval(eval) = &arguments.verb {
+        return Some(eval::eval(eval, output));
     }
     let Verb::Backup(backup) = &arguments.verb else { return None };
     backup.list.then(|| backup::list(backup, output))
@@ -87,6 +99,9 @@ fn creation(verb: &Verb) -> Create {
         | Verb::Get(_)
         | Verb::Delete(_)
         | Verb::Lookup(_)
+        | Verb::Search(_)
+        | Verb::Model(_)
+        | Verb::Eval(_)
         | Verb::History(_)
         | Verb::Merge(_)
         | Verb::Link(_)
@@ -149,6 +164,7 @@ pub(crate) fn verb(
         Verb::Delete(target) => writing::delete(database, target, output),
         Verb::Get(get) => reading::get(database, get, output),
         Verb::Lookup(lookup) => reading::lookup(database, lookup, output),
+        Verb::Search(search) => finding::search(database, search, output),
         Verb::History(history) => reading::history(database, history, output),
         Verb::Merge(merge) => mending::merge(database, merge, output),
         Verb::Link(link) => links::link(database, link, output),
@@ -164,7 +180,9 @@ pub(crate) fn verb(
         Verb::Restore(_) => unreachable!("it opens no database"),
         Verb::Prune(prune) => operations::prune(database, prune, output),
         Verb::Reindex(reindex) => tables::reindex(database, reindex, output),
-        Verb::Completions { .. } => unreachable!("it opens no database"),
+        Verb::Completions { .. } | Verb::Model(_) | Verb::Eval(_) => {
+            unreachable!("it opens no database")
+        }
     }
 }
 

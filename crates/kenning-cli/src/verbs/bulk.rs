@@ -15,7 +15,7 @@ use kenning::ingest::{BadRow, ColumnType, Ending, Event, ExportOptions, Format, 
 use kenning::ingest::{Imported, Progress, Source, Target};
 use kenning::{Error, Json, Predicate, Result, World};
 
-use super::view;
+use super::{view, waiting};
 use crate::args::{self, Export, FileFormat, FileShape, Import};
 use crate::exit::{Outcome, say};
 use crate::output::{Columns, Output, json_line, thousands};
@@ -57,13 +57,14 @@ pub(super) fn import(
     }
     let seconds = teller.clock.seconds();
     report(&imported, import, seconds, teller.json);
-    Ok(match imported.ending {
-        Ending::Interrupted => Outcome::Interrupted,
+    let outcome = match imported.ending {
+        Ending::Interrupted => return Ok(Outcome::Interrupted),
         Ending::Done | Ending::DoneBefore | Ending::TooManyBad if imported.bad_in_all > 0 => {
             Outcome::Partly
         }
         Ending::Done | Ending::DoneBefore | Ending::TooManyBad => Outcome::Done,
-    })
+    };
+    waiting::embedded(database, &import.waiting, outcome, output)
 }
 
 /// A table or a file, which the parser asks for unless a whole database is meant.

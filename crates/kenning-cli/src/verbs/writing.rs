@@ -3,7 +3,7 @@
 use kenning::blocking::Database;
 use kenning::{Draft, Error, Json, Record, Result};
 
-use super::{instant, rows};
+use super::{instant, rows, waiting};
 use crate::args::{Put, Target, Update};
 use crate::exit::Outcome;
 use crate::input::{self, Documents};
@@ -21,7 +21,8 @@ pub(super) fn put(database: &Database, put: &Put, output: &mut Output<'_>) -> Re
             true => database.insert(&put.table, draft)?,
             false => database.put(&put.table, draft)?,
         };
-        return one(&record, output);
+        one(&record, output)?;
+        return waiting::embedded(database, &put.waiting, Outcome::Done, output);
     }
     let mut documents = Documents::of_argument(&put.json, RECORD);
     let mut list = output.list(rows::WRITTEN);
@@ -34,7 +35,7 @@ pub(super) fn put(database: &Database, put: &Put, output: &mut Output<'_>) -> Re
         }
     }
     list.end()?;
-    Ok(Outcome::Done)
+    waiting::embedded(database, &put.waiting, Outcome::Done, output)
 }
 
 /// Stores the next records in one transaction, and returns how many they were.
@@ -106,7 +107,8 @@ pub(super) fn update(
     output: &mut Output<'_>,
 ) -> Result<Outcome> {
     let patch = input::argument(&update.json, "the change")?;
-    one(&database.update(&update.target.table, &update.target.reference, patch)?, output)
+    one(&database.update(&update.target.table, &update.target.reference, patch)?, output)?;
+    waiting::embedded(database, &update.waiting, Outcome::Done, output)
 }
 
 pub(super) fn delete(
@@ -127,7 +129,6 @@ pub(super) fn delete(
 }
 
 /// What was written.
-fn one(record: &Record, output: &mut Output<'_>) -> Result<Outcome> {
-    output.one(&rows::written(record, record.version), rows::WRITTEN.csv)?;
-    Ok(Outcome::Done)
+fn one(record: &Record, output: &mut Output<'_>) -> Result<()> {
+    output.one(&rows::written(record, record.version), rows::WRITTEN.csv)
 }

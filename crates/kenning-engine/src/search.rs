@@ -56,6 +56,8 @@ pub struct Ask {
     pub score_min: Option<f32>,
     /// Whether every vector is compared, so that nothing near is missed.
     pub exact: bool,
+    /// Whether it is told where the hits have words of the question.
+    pub highlights: bool,
 }
 
 /// How a question is answered.
@@ -96,7 +98,7 @@ pub struct Hit {
     pub distance: Option<f32>,
     /// What it says.
     pub text: String,
-    /// Where in `text` it has words of the question.
+    /// Where in `text` it has words of the question, if that was asked for.
     pub highlights: Vec<std::ops::Range<usize>>,
     /// Who found it.
     pub why: Vec<Why>,
@@ -232,6 +234,7 @@ impl Default for Ask {
             offset: 0,
             score_min: None,
             exact: false,
+            highlights: false,
         }
     }
 }
@@ -386,7 +389,7 @@ impl Search<'_> {
                 fuse::fuse(self.ask.mode, &arms, &found, |whose| shown.contains_key(whose));
             let kept = ranked.into_iter().filter(|hit| self.is_kept(hit.score));
             let page = kept.skip(self.ask.offset).take(self.ask.limit);
-            let question = arms.question.as_deref();
+            let question = arms.question.as_deref().filter(|_| self.ask.highlights);
             let hits = page.map(|ranked| self.hit(ranked, &shown, question));
             return Ok(Answer { hits: hits.collect::<Result<_>>()?, explain: arms.explain });
         }

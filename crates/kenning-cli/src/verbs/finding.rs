@@ -30,8 +30,8 @@ pub(super) fn search(
     output: &mut Output<'_>,
 ) -> Result<Outcome> {
     let view = view(database, search.when.as_of.as_deref())?;
-    let Answer { hits, explain } = view.search(&ask(search)?)?;
     let format = output.format();
+    let Answer { hits, explain } = view.search(&ask(search, format == Format::Table)?)?;
     let mut list = output.list(if search.explain { EXPLAINED } else { HITS });
     hits.iter().try_for_each(|hit| list.row(row(hit, format)))?;
     let n_hits = list.end()?;
@@ -39,9 +39,10 @@ pub(super) fn search(
     Ok(Outcome::found(n_hits > 0))
 }
 
-fn ask(search: &Search) -> Result<Ask> {
+fn ask(search: &Search, highlights: bool) -> Result<Ask> {
     let unsaid = if search.text.is_some() { Mode::Hybrid } else { Mode::Vectors };
     Ok(Ask {
+        highlights,
         text: search.text.clone(),
         vector: search.vector.as_deref().map(vector).transpose()?,
         mode: search.mode.as_deref().map_or(Ok(unsaid), str::parse)?,

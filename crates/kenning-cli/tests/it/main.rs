@@ -4,7 +4,7 @@
 
 mod backup; // backups and restores that end early
 mod bulk; // imports and exports that end early
-mod compact;
+mod compact; // compactions that end early
 mod completions; // what a shell is told about the words
 mod examples; // what `help`, `demo` and the scripts show runs as it stands
 mod faults; // disks that refuse, readers that leave, a second process

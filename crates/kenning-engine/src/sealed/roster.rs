@@ -42,6 +42,7 @@ pub(crate) struct Roster {
     until: Vec<AtomicU64>,
     dead: AtomicU32,
     last: Version,
+    has_company: bool,
 }
 
 /// A roster in the making.
@@ -68,6 +69,13 @@ impl RosterDraft {
             (0..rows).filter(|row| places[*row as usize].ordinal != NOWHERE).collect();
         by_place.sort_unstable_by_key(|row| (places[*row as usize], *row));
         let last = from.iter().copied().chain(self.gone.iter().map(|gone| gone.version)).max();
+        let is_company = |pair: &[u32]| {
+            let [a, b] = [pair[0] as usize, pair[1] as usize];
+            let apart = places[b].ordinal.abs_diff(places[a].ordinal);
+            let near = places[a].source == places[b].source && apart <= PLACES_APART_MAX;
+            near && ids[a] != ids[b]
+        };
+        let has_company = by_place.windows(2).any(is_company);
         let until = ids.iter().map(|_| AtomicU64::new(Version::MAX)).collect();
         let roster = Roster {
             ids,
@@ -79,6 +87,7 @@ impl RosterDraft {
             until,
             dead: AtomicU32::new(0),
             last: last.unwrap_or(0),
+            has_company,
         };
         roster.outdate(&roster);
         roster
@@ -112,9 +121,9 @@ impl Roster {
         (place.ordinal != NOWHERE).then_some(place)
     }
 
-    /// Whether any row stands somewhere.
-    pub(crate) fn has_places(&self) -> bool {
-        !self.by_place.is_empty()
+    /// Whether some record here stands around another one.
+    pub(crate) fn has_company(&self) -> bool {
+        self.has_company
     }
 
     /// Versions of records that have no row here.

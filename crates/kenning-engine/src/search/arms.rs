@@ -1,6 +1,6 @@
 //! What each arm finds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use kenning_index::{
@@ -15,6 +15,7 @@ use crate::embedding;
 use crate::sealed::collect::{Changed, Collect};
 use crate::sealed::follow::index_of;
 use crate::sealed::piece::{Body, Piece, PieceDraft};
+use crate::sealed::roster::Roster;
 use crate::sealed::spec::Spec;
 use crate::sealed::{Index, Sight};
 use crate::staging::PENDING;
@@ -316,7 +317,8 @@ impl<'a> Arms<'a> {
         {
             let depth = depth.max(WORDS_DEPTH);
             found.words = self.by_words(&*question, depth, false)?;
-            if self.words.iter().any(|it| it.pieces().any(|it| it.piece.roster.has_places())) {
+            let pieces: Vec<Pieced<'_>> = self.words.iter().flat_map(Searched::pieces).collect();
+            if self.search.ask.mode == Mode::Hybrid && (Neighbours { pieces: &pieces }).are_any() {
                 found.window = self.by_words(&*question, depth, true)?;
             }
         }
@@ -338,7 +340,7 @@ impl<'a> Arms<'a> {
                 Body::Vectors(_) => None,
             })
             .collect();
-        let neighbours = Neighbours::new(&pieces);
+        let neighbours = Neighbours { pieces: &pieces };
         let arm = if around { WordArm::Window(&neighbours) } else { WordArm::Unit };
         let hits = self.search.finders.words.best(&asked, question, arm, depth)?;
         Ok(hits.iter().map(|hit| pieces[hit.piece_idx].candidate(hit.row, hit.score)).collect())
@@ -401,13 +403,18 @@ impl<'a> Arms<'a> {
         }
     }
 
-    /// Whether the record stands somewhere, so that there may be others around it.
-    pub(super) fn has_place(&self, whose: Whose) -> bool {
-        let of_table = self.words.iter().filter(|searched| searched.table.number == whose.0);
-        of_table.flat_map(Searched::pieces).any(|it| {
-            let roster = &it.piece.roster;
-            roster.rows_of(whose.1).iter().any(|row| roster.place(*row).is_some())
-        })
+    /// Which of these records have others around them.
+    pub(super) fn in_company(&self, whose: impl Iterator<Item = Whose>) -> HashSet<Whose> {
+        let pieces: Vec<Pieced<'_>> = self.words.iter().flat_map(Searched::pieces).collect();
+        let neighbours = Neighbours { pieces: &pieces };
+        let is_in_company = |whose: &Whose| {
+            pieces.iter().enumerate().any(|(idx, it)| {
+                let of_table = it.searched.table.number == whose.0;
+                let rows = if of_table { it.piece.roster.rows_of(whose.1) } else { &[] };
+                rows.iter().any(|row| neighbours.has_others(idx, *row))
+            })
+        };
+        whose.filter(is_in_company).collect()
     }
 }
 
@@ -446,9 +453,30 @@ struct Neighbours<'a> {
     pieces: &'a [Pieced<'a>],
 }
 
-impl<'a> Neighbours<'a> {
-    fn new(pieces: &'a [Pieced<'a>]) -> Self {
-        Neighbours { pieces }
+impl Neighbours<'_> {
+    /// Whether any row has others around it. Within a piece that is known; otherwise those of all
+    /// but the largest piece are looked up in the others.
+    fn are_any(&self) -> bool {
+        let rosters = || self.pieces.iter().map(|it| &it.piece.roster);
+        if rosters().any(Roster::has_company) {
+            return true;
+        }
+        let largest = rosters().map(Roster::rows).max().unwrap_or(0);
+        let small = self.pieces.iter().enumerate().filter(|(_, it)| it.piece.rows() < largest);
+        let mut rows = small.flat_map(|(idx, it)| (0..it.piece.rows()).map(move |row| (idx, row)));
+        let is_alike = rosters().filter(|roster| roster.rows() == largest).count() > 1;
+        is_alike || rows.any(|(idx, row)| self.has_others(idx, row))
+    }
+
+    /// Whether another record stands around a row.
+    fn has_others(&self, piece_idx: usize, row: u32) -> bool {
+        let roster = &self.pieces[piece_idx].piece.roster;
+        let mut around = Vec::new();
+        self.around(piece_idx, row, &mut around);
+        around.iter().any(|(idx, other)| {
+            let it = &self.pieces[*idx];
+            it.piece.roster.id(*other) != roster.id(row) && it.mask.sees(*other)
+        })
     }
 }
 

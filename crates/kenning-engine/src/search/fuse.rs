@@ -5,7 +5,7 @@
 //! find has none of the words that matter: it gets 0 there. How far its vector is can always be
 //! said. A record that stands nowhere is its own neighbourhood.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::arms::{Arms, Candidate, Candidates};
 use super::{Arm, Mode, Whose, Why};
@@ -14,7 +14,7 @@ use super::{Arm, Mode, Whose, Why};
 /// decision 61.
 const VECTORS: f32 = 0.45;
 const WINDOW: f32 = 0.275;
-/// The same where nothing stands anywhere.
+/// The same where nothing has neighbours.
 const VECTORS_ALONE: f32 = 0.5;
 
 /// A record in its place.
@@ -46,6 +46,10 @@ pub(super) fn fuse(
     hits.take(Arm::Vectors, &vectors);
     let best = |arm: &[Candidate]| arm.first().map_or(0.0, |first| first.score.max(0.0));
     let best = [best(&words), best(&window), best(&vectors)];
+    let company = match mode {
+        Mode::Hybrid if !window.is_empty() => arms.in_company(hits.by_whose.keys().copied()),
+        Mode::Hybrid | Mode::Words | Mode::Vectors => HashSet::new(),
+    };
     let mut ranked: Vec<Ranked> = hits
         .by_whose
         .into_iter()
@@ -58,7 +62,7 @@ pub(super) fn fuse(
                 }
                 Mode::Hybrid => {
                     let likeness = distance.map(|distance| arms.likeness(whose, distance));
-                    sum(&why, likeness, best, arms.has_place(whose))
+                    sum(&why, likeness, best, company.contains(&whose))
                 }
             };
             Ranked { whose, score, distance, why }
@@ -69,7 +73,7 @@ pub(super) fn fuse(
 }
 
 /// The weighted sum of what the arms say. `best` is the best of words, window and vectors.
-fn sum(why: &[Why], likeness: Option<f32>, best: [f32; 3], has_place: bool) -> f32 {
+fn sum(why: &[Why], likeness: Option<f32>, best: [f32; 3], in_company: bool) -> f32 {
     let score = |arm: Arm| why.iter().find(|why| why.arm == arm).map_or(0.0, |why| why.score);
     let part = |score: f32, best: f32| if best > 0.0 { score.max(0.0) / best } else { 0.0 };
     let words = part(score(Arm::Words), best[0]);
@@ -82,7 +86,7 @@ fn sum(why: &[Why], likeness: Option<f32>, best: [f32; 3], has_place: bool) -> f
             (true, true) => VECTORS_ALONE * vectors + (1.0 - VECTORS_ALONE) * words,
         };
     }
-    let window = if has_place { part(score(Arm::Window), best[1]) } else { words };
+    let window = if in_company { part(score(Arm::Window), best[1]) } else { words };
     let weight = if best[2] > 0.0 { VECTORS } else { 0.0 };
     let window_weight = WINDOW * (1.0 - weight) / (1.0 - VECTORS);
     weight * vectors + window_weight * window + (1.0 - weight - window_weight) * words
@@ -122,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stands_nowhere_is_its_own_neighbourhood() {
+    fn who_stands_alone_is_its_own_neighbourhood() {
         let words = [why(Arm::Words, 8.0)];
         let alone = sum(&words, Some(0.7), [8.0, 20.0, 0.7], false);
         let lonely = sum(&words, Some(0.7), [8.0, 20.0, 0.7], true);

@@ -47,8 +47,13 @@ fn hash(bytes: &[u8]) -> u64 {
     })
 }
 
-/// The words of a record: its names, and the texts at `paths`; without any, every text but that of
-/// the property that is the key. `None` if there are none.
+/// Between texts that a model reads as one: what is in two properties is two sentences.
+const SENTENCE_ENDS: &str = ". ";
+/// Properties whose text names a record, as its key does.
+const TITLES: [&str; 2] = ["name", "title"];
+
+/// The words of a record: what names it, and the texts at `paths`; without any, every text but that
+/// of the property that is the key. A text at `name` or `title` names it. `None` if there are none.
 pub fn words_of(
     record: RecordRef<'_>,
     key: Option<&Path>,
@@ -61,15 +66,19 @@ pub fn words_of(
     for alias in record.aliases() {
         push(&mut row.title, alias?);
     }
-    match paths {
-        Some(paths) => texts_at(record, paths, &mut row.body)?,
-        None => {
-            for entry in record.properties()?.entries() {
-                let (name, value) = entry?;
-                let is_key = key.is_some_and(|key| key.steps == [name]);
-                if !is_key {
-                    every_text(value, &mut row.body)?;
-                }
+    let is_title = |name: &str| TITLES.contains(&name);
+    for path in paths.unwrap_or_default() {
+        let is_title = path.steps.len() == 1 && is_title(&path.steps[0]);
+        let target = if is_title { &mut row.title } else { &mut row.body };
+        texts_at(record, std::slice::from_ref(path), target)?;
+    }
+    if paths.is_none() {
+        for entry in record.properties()?.entries() {
+            let (name, value) = entry?;
+            let is_key = key.is_some_and(|key| key.steps == [name]);
+            if !is_key {
+                let target = if is_title(name) { &mut row.title } else { &mut row.body };
+                every_text(value, target)?;
             }
         }
     }
@@ -79,7 +88,14 @@ pub fn words_of(
 /// The text at these paths that a model turns into a vector. `None` if there is none.
 pub fn text_of(record: RecordRef<'_>, paths: &[Path]) -> Result<Option<String>> {
     let mut text = String::new();
-    texts_at(record, paths, &mut text)?;
+    for path in paths {
+        let mut one = String::new();
+        texts_at(record, std::slice::from_ref(path), &mut one)?;
+        if !text.is_empty() && !one.is_empty() {
+            text.push_str(SENTENCE_ENDS);
+        }
+        text.push_str(&one);
+    }
     Ok((!text.trim().is_empty()).then_some(text))
 }
 

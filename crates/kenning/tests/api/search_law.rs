@@ -125,7 +125,8 @@ fn parts_answer_as_records_do_and_are_used() {
         let drafts = (first..first + 2_000).map(|n| Draft::from(json!({"k": n, "text": text(n)})));
         db.put_many("notes", drafts.collect()).unwrap();
     }
-    let changed = (0..12_000).step_by(10).map(|n| Draft::from(json!({"k": n, "text": text(n + 1)})));
+    let changed =
+        (0..12_000).step_by(10).map(|n| Draft::from(json!({"k": n, "text": text(n + 1)})));
     db.put_many("notes", changed.collect()).unwrap();
     for n in (5..12_000).step_by(1_000) {
         db.delete("notes", &n.to_string()).unwrap();
@@ -176,6 +177,7 @@ fn parts_answer_as_records_do_and_are_used() {
     db.purge("notes", "4321").unwrap();
     assert!(told(&db, &ask(word, Mode::Words)).is_empty());
     db.close().unwrap();
-    let left = std::process::Command::new("grep").args(["-rlaF", word]).arg(&path).output().unwrap();
+    let left =
+        std::process::Command::new("grep").args(["-rlaF", word]).arg(&path).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&left.stdout), "");
 }

@@ -1,6 +1,6 @@
 //! What each arm finds.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use kenning_index::{
@@ -403,18 +403,18 @@ impl<'a> Arms<'a> {
         }
     }
 
-    /// Which of these records have others around them.
-    pub(super) fn in_company(&self, whose: impl Iterator<Item = Whose>) -> HashSet<Whose> {
+    /// Whether any of these records has others around it.
+    pub(super) fn are_in_company(&self, mut whose: impl Iterator<Item = Whose>) -> bool {
         let pieces: Vec<Pieced<'_>> = self.words.iter().flat_map(Searched::pieces).collect();
         let neighbours = Neighbours { pieces: &pieces };
-        let is_in_company = |whose: &Whose| {
+        whose.any(|whose| {
             pieces.iter().enumerate().any(|(idx, it)| {
                 let of_table = it.searched.table.number == whose.0;
                 let rows = if of_table { it.piece.roster.rows_of(whose.1) } else { &[] };
-                rows.iter().any(|row| neighbours.has_others(idx, *row))
+                let seen = |row: &&u32| it.mask.sees(**row);
+                rows.iter().filter(seen).any(|row| neighbours.has_others(idx, *row))
             })
-        };
-        whose.filter(is_in_company).collect()
+        })
     }
 }
 

@@ -5,7 +5,7 @@
 //! find has none of the words that matter: it gets 0 there. How far its vector is can always be
 //! said. A record that stands nowhere is its own neighbourhood.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::arms::{Arms, Candidate, Candidates};
 use super::{Arm, Mode, Whose, Why};
@@ -35,7 +35,10 @@ pub(super) fn fuse(
     let keep = |arm: &[Candidate]| -> Vec<Candidate> {
         arm.iter().copied().filter(|it| shown(&it.whose)).collect()
     };
-    let (words, window, near) = (keep(&found.words), keep(&found.window), keep(&found.vectors));
+    let (words, mut window, near) = (keep(&found.words), keep(&found.window), keep(&found.vectors));
+    if !arms.are_in_company(window.iter().map(|it| it.whose)) {
+        window.clear();
+    }
     let vectors: Vec<Candidate> = near
         .iter()
         .map(|it| Candidate { score: arms.likeness(it.whose, it.score), ..*it })
@@ -46,10 +49,6 @@ pub(super) fn fuse(
     hits.take(Arm::Vectors, &vectors);
     let best = |arm: &[Candidate]| arm.first().map_or(0.0, |first| first.score.max(0.0));
     let best = [best(&words), best(&window), best(&vectors)];
-    let company = match mode {
-        Mode::Hybrid if !window.is_empty() => arms.in_company(hits.by_whose.keys().copied()),
-        Mode::Hybrid | Mode::Words | Mode::Vectors => HashSet::new(),
-    };
     let mut ranked: Vec<Ranked> = hits
         .by_whose
         .into_iter()
@@ -62,7 +61,7 @@ pub(super) fn fuse(
                 }
                 Mode::Hybrid => {
                     let likeness = distance.map(|distance| arms.likeness(whose, distance));
-                    sum(&why, likeness, best, company.contains(&whose))
+                    sum(&why, likeness, best)
                 }
             };
             Ranked { whose, score, distance, why }
@@ -73,7 +72,7 @@ pub(super) fn fuse(
 }
 
 /// The weighted sum of what the arms say. `best` is the best of words, window and vectors.
-fn sum(why: &[Why], likeness: Option<f32>, best: [f32; 3], in_company: bool) -> f32 {
+fn sum(why: &[Why], likeness: Option<f32>, best: [f32; 3]) -> f32 {
     let score = |arm: Arm| why.iter().find(|why| why.arm == arm).map_or(0.0, |why| why.score);
     let part = |score: f32, best: f32| if best > 0.0 { score.max(0.0) / best } else { 0.0 };
     let words = part(score(Arm::Words), best[0]);
@@ -86,7 +85,7 @@ fn sum(why: &[Why], likeness: Option<f32>, best: [f32; 3], in_company: bool) -> 
             (true, true) => VECTORS_ALONE * vectors + (1.0 - VECTORS_ALONE) * words,
         };
     }
-    let window = if in_company { part(score(Arm::Window), best[1]) } else { words };
+    let window = part(score(Arm::Window), best[1]);
     let weight = if best[2] > 0.0 { VECTORS } else { 0.0 };
     let window_weight = WINDOW * (1.0 - weight) / (1.0 - VECTORS);
     weight * vectors + window_weight * window + (1.0 - weight - window_weight) * words
@@ -118,18 +117,10 @@ mod tests {
     #[test]
     fn the_best_of_every_arm_is_one_and_nothing_is_more() {
         let all = [why(Arm::Words, 8.0), why(Arm::Window, 20.0)];
-        assert!((sum(&all, Some(0.7), [8.0, 20.0, 0.7], true) - 1.0).abs() < 1e-6);
-        assert!((sum(&all[..1], Some(0.7), [8.0, 0.0, 0.7], true) - 1.0).abs() < 1e-6);
-        assert!((sum(&all, None, [8.0, 20.0, 0.0], true) - 1.0).abs() < 1e-6);
-        assert!((sum(&[], Some(0.7), [0.0, 0.0, 0.7], false) - 1.0).abs() < 1e-6);
-        assert_eq!(sum(&[], Some(-0.7), [8.0, 20.0, 0.7], true), 0.0);
-    }
-
-    #[test]
-    fn who_stands_alone_is_its_own_neighbourhood() {
-        let words = [why(Arm::Words, 8.0)];
-        let alone = sum(&words, Some(0.7), [8.0, 20.0, 0.7], false);
-        let lonely = sum(&words, Some(0.7), [8.0, 20.0, 0.7], true);
-        assert!((alone - 1.0).abs() < 1e-6 && lonely < alone);
+        assert!((sum(&all, Some(0.7), [8.0, 20.0, 0.7]) - 1.0).abs() < 1e-6);
+        assert!((sum(&all[..1], Some(0.7), [8.0, 0.0, 0.7]) - 1.0).abs() < 1e-6);
+        assert!((sum(&all, None, [8.0, 20.0, 0.0]) - 1.0).abs() < 1e-6);
+        assert!((sum(&[], Some(0.7), [0.0, 0.0, 0.7]) - 1.0).abs() < 1e-6);
+        assert_eq!(sum(&[], Some(-0.7), [8.0, 20.0, 0.7]), 0.0);
     }
 }

@@ -41,6 +41,22 @@ const STORY: &[Scene] = &[
     Scene::Say("And this is what Tomas is connected to in two steps:"),
     Scene::Do(&["traverse", "people/tomas", "--depth", "2"]),
     Scene::Say(
+        "Texts are found by what they mean and by their words, the best one first. These are\n\
+         pages of an old log book and minutes of the council, and why each was found:",
+    ),
+    Scene::Do(&[
+        "search",
+        "who kept the lamp burning in the storm?",
+        "--table",
+        "resources",
+        "-k",
+        "3",
+        "--explain",
+    ]),
+    Scene::Say("The same in every table, by words alone, and only of what fulfils a condition:"),
+    Scene::Do(&["search", "lamp", "--mode", "words", "-k", "3"]),
+    Scene::Do(&["search", "lamp", "-k", "1", "--where", "status = 'accepted'"]),
+    Scene::Say(
         "Now the world changes. A crack is found in the old lens, so Noor's decision is\n\
          overturned, and a new one takes its place:",
     ),
@@ -78,11 +94,13 @@ pub(crate) fn run(
 ) -> Result<Outcome> {
     let sample: Json = serde_json::from_str(SAMPLE).expect("the sample is JSON");
     let (n_tables, n_records, n_links) = load(database, &sample)?;
+    // What can't be found by meaning is found by words, and the search says so.
+    let _ = database.wait_indexed();
     output.text(&format!(
         "This is Kenning. It keeps what is known, and every moment of its past.\n\n\
-         The sample is made up: a harbor town repairs its lighthouse. Loaded {n_tables} tables\n\
-         (people, projects, decisions) with {n_records} records and {n_links} links between \
-         them.\n"
+         The sample is made up: a harbor town repairs its lighthouse. {n_tables} tables (people,\n\
+         projects, decisions, and two that are always there) with {n_records} records and {n_links} \
+         links between them.\n"
     ))?;
     let before = database.version().to_string();
     for scene in STORY {
@@ -157,7 +175,10 @@ fn quoted(word: &str) -> String {
 fn load(database: &Database, sample: &Json) -> Result<(usize, usize, usize)> {
     let tables = array(&sample["tables"]);
     for table in tables {
-        create(database, text(&table["name"]), &table["schema"])?;
+        // Some are there from the start.
+        if !table["schema"].is_null() {
+            create(database, text(&table["name"]), &table["schema"])?;
+        }
     }
     let mut transaction = database.begin()?;
     // So that the story begins as it did before, if it is told again.
@@ -166,6 +187,7 @@ fn load(database: &Database, sample: &Json) -> Result<(usize, usize, usize)> {
     for table in tables {
         for record in array(&table["records"]) {
             let mut draft = Draft::from(record["properties"].clone());
+            draft.key = record["key"].as_str().map(str::to_owned);
             let aliases = record["aliases"].as_array().map_or(&[][..], Vec::as_slice);
             draft.aliases = Some(aliases.iter().map(|alias| text(alias).to_owned()).collect());
             transaction.put(text(&table["name"]), draft)?;

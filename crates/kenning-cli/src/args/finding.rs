@@ -38,7 +38,7 @@ pub(crate) struct Search {
     /// Compare with every vector, so that nothing near is missed
     #[arg(long)]
     pub(crate) exact: bool,
-    /// Show why each hit was found, and on standard error what the search took
+    /// Show why each hit was found, and what the search took
     #[arg(long)]
     pub(crate) explain: bool,
     #[command(flatten)]

@@ -16,7 +16,7 @@ use kenning::{Ask, Create, Id, Json, Mode, Options, Predicate, Result};
 
 use super::bulk::Teller;
 use super::{models, waiting};
-use crate::args::{Eval, Format, Waiting};
+use crate::args::{Eval, Format};
 use crate::exit::{Outcome, say};
 use crate::output::{Columns, Output, Row, json_text, thousands};
 
@@ -86,7 +86,7 @@ impl Stored {
             teller.progress(&format!("{} documents", thousands(row_idx.len() as u64)));
         }
         teller.wipe();
-        waiting::embedded(&database, &Waiting { no_wait: false }, Outcome::Done, output)?;
+        waiting::wait(&database, output)?;
         let chars = set.rows.iter().map(kenning::ingest::evaluation::SetRow::chars).collect();
         Ok(Stored { set, database, row_idx, chars })
     }
@@ -138,7 +138,7 @@ impl Stored {
             Format::Json | Format::Jsonl => output.text(&(self.document(&names, &scores) + "\n")),
             Format::Table => {
                 output.text(&format!(
-                    "{}: {} documents, {} questions\n\n",
+                    "{}: documents {}, questions {}\n\n",
                     self.set.name,
                     thousands(self.set.rows.len() as u64),
                     thousands(n_questions as u64),

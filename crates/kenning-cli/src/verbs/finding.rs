@@ -35,7 +35,7 @@ pub(super) fn search(
     let mut list = output.list(if search.explain { EXPLAINED } else { HITS });
     hits.iter().try_for_each(|hit| list.row(row(hit, format)))?;
     let n_hits = list.end()?;
-    tell(&explain, search.explain, format);
+    tell(&explain, search.explain, output)?;
     Ok(Outcome::found(n_hits > 0))
 }
 
@@ -105,7 +105,8 @@ fn reasons(why: &[Why]) -> String {
 /// The part of a text around the first words of the question, these marked.
 fn excerpt(text: &str, highlights: &[Range<usize>]) -> String {
     let first = highlights.first().map_or(0, |range| range.start);
-    let from = beginning(text, first);
+    let is_long = text.chars().nth(EXCERPT_CHARS).is_some();
+    let from = if is_long { beginning(text, first) } else { 0 };
     let rest = &text[from..];
     let until = from + rest.char_indices().nth(EXCERPT_CHARS).map_or(rest.len(), |(at, _)| at);
     let mut shown = if from > 0 { CUT.to_owned() } else { String::new() };
@@ -136,21 +137,33 @@ fn beginning(text: &str, first: usize) -> usize {
     before[earliest..].find(is_blank).map_or(earliest, |at| earliest + at)
 }
 
-/// Says what the search took, if that is asked for, and what could not be asked in any case.
-fn tell(explain: &SearchExplain, is_asked: bool, format: Format) {
+/// Says what the search took, if that is asked for, and what could not be asked in any case. People
+/// see the first below the hits; for programs these stand alone on standard output.
+fn tell(explain: &SearchExplain, is_asked: bool, output: &mut Output<'_>) -> Result<()> {
+    let format = output.format();
+    let left_out = || {
+        explain.missing.iter().for_each(|missing| say(&format!("left out: {missing}")));
+    };
     match format {
         Format::Json | Format::Jsonl if is_asked => say(&explain.to_json().to_string()),
         Format::Json | Format::Jsonl if explain.missing.is_empty() => {}
         Format::Json | Format::Jsonl => {
             say(&json_line(&[("missing", explain.missing.as_slice().into())]));
         }
-        Format::Table | Format::Csv => {
-            explain.missing.iter().for_each(|missing| say(&format!("left out: {missing}")));
+        Format::Csv => {
+            left_out();
             if is_asked {
                 say(&took(explain));
             }
         }
+        Format::Table => {
+            left_out();
+            if is_asked {
+                output.text(&format!("\n{}\n", took(explain)))?;
+            }
+        }
     }
+    Ok(())
 }
 
 fn took(explain: &SearchExplain) -> String {

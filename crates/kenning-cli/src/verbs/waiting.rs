@@ -2,16 +2,18 @@
 //!
 //! What is stored is stored, whatever becomes of this: it can be found by words at once, and by
 //! meaning once its vectors are there. Whoever opens the database next goes on with what is left.
+//! So a model that can't be asked is told, and is no failure: who runs a command again because it
+//! failed would store what has no key a second time.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use kenning::blocking::Database;
-use kenning::{Error, Result};
+use kenning::{Error, ErrorKind, Result};
 
 use super::bulk::Teller;
 use crate::args::Waiting;
-use crate::exit::{Outcome, say};
+use crate::exit::{self, Outcome, say};
 use crate::output::Output;
 use crate::raw;
 
@@ -30,6 +32,18 @@ pub(super) fn embedded(
     }
     // What was stored is told before, as this may take.
     output.flush()?;
+    match wait(database, output) {
+        Ok(Outcome::Interrupted) => {
+            say("interrupted: it is stored; whoever opens the database next makes its vectors");
+            Ok(Outcome::Interrupted)
+        }
+        Ok(Outcome::Done | Outcome::Nothing | Outcome::Damaged | Outcome::Partly) => Ok(outcome),
+        Err(error) => told(&error, output).map(|()| outcome),
+    }
+}
+
+/// Waits until it is done, or somebody presses Ctrl-C.
+pub(super) fn wait(database: &Database, output: &Output<'_>) -> Result<Outcome> {
     let mut teller = Teller::of(database.world(), output.format());
     let (tell, told) = mpsc::channel();
     let theirs = database.clone();
@@ -42,28 +56,38 @@ pub(super) fn embedded(
         match told.recv_timeout(LOOK) {
             Ok(done) => {
                 teller.wipe();
-                return done.map(|()| outcome).map_err(|error| stored(&error));
+                return done.map(|()| Outcome::Done);
             }
             Err(RecvTimeoutError::Disconnected) => panic!("who waits says how it ended"),
             Err(RecvTimeoutError::Timeout) if raw::interrupted() => {
                 teller.wipe();
-                say("interrupted: it is stored; whoever opens the database next makes its vectors");
                 return Ok(Outcome::Interrupted);
             }
             Err(RecvTimeoutError::Timeout) => {
                 let seconds = teller.clock.seconds();
-                teller.progress(&format!("stored; making its vectors, {seconds:.0} s"));
+                teller.progress(&format!("stored; making vectors, {seconds:.0} s"));
             }
         }
     }
 }
 
-/// The error, and that it is not one of storing.
-fn stored(error: &Error) -> Error {
-    let message = format!("{}; it is stored, but can't be found by meaning yet", error.message());
+/// Says that the vectors are not there yet. A database that is closed or damaged is another matter.
+fn told(error: &Error, output: &Output<'_>) -> Result<()> {
+    match error.kind() {
+        ErrorKind::Closed | ErrorKind::Corrupt => return Err(error.again()),
+        ErrorKind::Conflict
+        | ErrorKind::Invalid
+        | ErrorKind::Denied
+        | ErrorKind::Unavailable
+        | ErrorKind::Exhausted => {}
+    }
+    let message =
+        format!("stored, but not everything can be found by meaning: {}", error.message());
     let told = Error::new(error.kind(), error.code(), message);
-    match std::error::Error::source(error) {
+    let told = match std::error::Error::source(error) {
         Some(source) => told.because(source.to_string()),
         None => told,
-    }
+    };
+    say(exit::shown(output.format(), &told).trim_start_matches("error: "));
+    Ok(())
 }

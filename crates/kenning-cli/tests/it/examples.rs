@@ -35,6 +35,10 @@ fn every_example_of_help_runs() {
         let help = shell.done(&format!("kenning help {verb}"));
         let examples = commands(help.split("Example").nth(1).unwrap_or_default(), "  ");
         assert!(!examples.is_empty(), "{verb} has no example:\n{help}");
+        // It needs a network, or a model.
+        if verb == " model pull" {
+            continue;
+        }
         let shell = Shell::new();
         shell.done("kenning --db demo.db demo");
         for example in examples {

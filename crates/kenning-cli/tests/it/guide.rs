@@ -200,6 +200,7 @@ pages!(
     the_first_page_is_right: "README.md",
     install_is_right: "install.md",
     first_hour_is_right: "first-hour.md",
+    search_is_right: "search.md",
     time_is_right: "time.md",
     tenants_is_right: "tenants.md",
     import_export_is_right: "import-export.md",

@@ -10,6 +10,7 @@ mod examples; // what `help`, `demo` and the scripts show runs as it stands
 mod faults; // disks that refuse, readers that leave, a second process
 mod follow; // a log that is followed
 mod guide; // what the guide shows
+mod models; // a model that somebody else runs
 mod normal; // what differs from run to run
 mod scripts; // transcripts
 mod shell; // the program in a folder of its own

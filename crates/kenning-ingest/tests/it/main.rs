@@ -1,6 +1,7 @@
 //! Files into a database in memory, and out of it.
 #![allow(clippy::unwrap_used, reason = "tests, and what they call")]
 
+mod evaluation;
 mod export;
 mod import;
 mod readers;

@@ -5,9 +5,9 @@
 //! on the older record of the table, and is refused. So only what was there before is missing. The
 //! builder adds it in steps. A step reads some records, and commits the entries that they lack,
 //! together with how far it has come; it stands on each of the records, so whoever changed one of
-//! them meanwhile wins, and the step is done again, smaller. A record that was written since the
-//! table asks for the index has its entries, and is passed over, so each one is in the way of a
-//! step once at most. An entry that is there already came with a later write, and stays.
+//! them meanwhile wins, and the step is done again, smaller. An entry that is there already came
+//! with a later write, and stays. A record that was written since may lack its entry all the same:
+//! a write that does not change a value leaves the entry of it alone, there or not.
 //!
 //! Nobody reads the index until the last step, which makes it *ready* in the version that commits
 //! it. A value that two records claim for a unique index, or a record that can't be indexed, is a
@@ -251,17 +251,12 @@ impl Fill<'_> {
                 break;
             }
             let (tenant, _, id) = keys::record_split(&row.key)?;
-            (self.after, self.rows) = (Some(id), self.rows + 1);
-            // Whoever wrote it since then maintained the index. To stand on it all the same would
-            // be to wait, for a record that is written all the time, until nobody happens to.
-            if entry::from(&row.value)? > self.table.version {
-                continue;
-            }
             self.transaction.staging.stand_on(&row.key);
             for entry in self.entries(tenant, id, row)? {
                 bytes += entry.key.len() + entry.payload.len();
                 wanted.push((id, entry));
             }
+            (self.after, self.rows) = (Some(id), self.rows + 1);
         }
         let asked: Vec<&[u8]> = wanted.iter().map(|(_, entry)| entry.key.as_slice()).collect();
         let found = self.transaction.below.get_many(&asked).await?;

@@ -1,5 +1,5 @@
-//! A compaction that ends early: killed, interrupted, on a disk that is full. It changes nothing that
-//! anybody can see, so everything has to be there still.
+//! A compaction that ends early: killed, interrupted, on a disk that is full. It changes nothing
+//! that anybody can see, so everything has to be there still.
 
 use std::io::Write;
 use std::process::{Child, Stdio};
@@ -11,10 +11,9 @@ const ENGINES: [&str; 2] = ["rocksdb", "fjall"];
 /// A database with much that was overwritten since.
 fn prepared(engine: &str) -> Shell {
     let shell = Shell::new();
-    shell.done(
-        "head -c 3000000 /dev/urandom | base64 -w 2000 \
-         | awk '{print \"{\\\"k\\\": \\\"\" NR \"\\\", \\\"t\\\": \\\"\" $0 \"\\\"}\"}' > rows.jsonl",
-    );
+    shell.done("head -c 3000000 /dev/urandom | base64 -w 2000 > texts");
+    let row = r#"{print "{\"k\": \"" NR "\", \"t\": \"" $0 "\"}"}"#;
+    shell.done(&format!("awk '{row}' texts > rows.jsonl"));
     shell.done(&format!("kenning --db db init --engine {engine}"));
     shell.done("echo '{\"x-kenning\": {\"key\": \"k\", \"words\": []}}' > schema.json");
     shell.done("kenning --db db table create rows --schema schema.json");

@@ -104,11 +104,8 @@ proptest! {
     }
 }
 
-#[test]
-fn parts_answer_as_records_do_and_are_used() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("db");
-    let db = open(&path);
+/// Notes enough for parts, some of them changed and some deleted since.
+fn many(db: &Database) {
     let schema = json!({"x-kenning": {
         "key": "k", "model": "hashing-384", "embed": ["text"], "words": ["text"],
     }});
@@ -134,11 +131,24 @@ fn parts_answer_as_records_do_and_are_used() {
         db.delete("notes", &n.to_string()).unwrap();
     }
     db.wait_indexed().unwrap();
-    let ask = |text: &str, mode| Ask::text(text).table("notes").mode(mode).limit(20);
-    let told = |db: &Database, ask: &Ask| -> Vec<(Option<String>, i64)> {
-        let hits = db.search(ask).unwrap().hits;
-        hits.into_iter().map(|hit| (hit.key, (hit.score * 1e4).round() as i64)).collect()
-    };
+}
+
+fn ask(text: &str, mode: Mode) -> Ask {
+    Ask::text(text).table("notes").mode(mode).limit(20)
+}
+
+/// Whose the hits are, and their scores as far as rounding leaves them alone.
+fn told(db: &Database, ask: &Ask) -> Vec<(Option<String>, i64)> {
+    let hits = db.search(ask).unwrap().hits;
+    hits.into_iter().map(|hit| (hit.key, (hit.score * 1e4).round() as i64)).collect()
+}
+
+#[test]
+fn parts_answer_as_records_do_and_are_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let db = open(&path);
+    many(&db);
     let questions = ["heron river", "number77", "storm lamp harbor", "number5005"];
     let before: Vec<_> = questions.iter().map(|q| told(&db, &ask(q, Mode::Words))).collect();
     assert!(before[1].iter().any(|(key, _)| key.as_deref() == Some("77")), "{:?}", before[1]);

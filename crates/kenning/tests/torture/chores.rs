@@ -193,6 +193,8 @@ impl Child {
             // Two that trim the past, or a disk that did not answer: if that is for good, a commit
             // will tell.
             ErrorKind::Unavailable => {}
+            // Behind a power cut the disk takes no new file.
+            ErrorKind::Denied if error.code() == "READ_ONLY" => {}
             ErrorKind::Exhausted | ErrorKind::Denied | ErrorKind::Corrupt => {
                 return Err(Failure(format!("{chore:?} failed: {error:?}")));
             }

@@ -99,8 +99,8 @@ pub(crate) fn run(
     output.text(&format!(
         "This is Kenning. It keeps what is known, and every moment of its past.\n\n\
          The sample is made up: a harbor town repairs its lighthouse. {n_tables} tables (people,\n\
-         projects, decisions, and two that are always there) with {n_records} records and {n_links} \
-         links between them.\n"
+         projects, decisions, and two that are always there) with {n_records} records, and \
+         {n_links} links.\n"
     ))?;
     let before = database.version().to_string();
     for scene in STORY {

@@ -68,9 +68,9 @@ pub(crate) const LOOKUP: &str = example!("kenning --db demo.db lookup noor light
 pub(crate) const SEARCH: &str = example!(
     "kenning --db demo.db search 'who watches the tower at night?'
   kenning --db demo.db search 'storm +lamp' --mode words --table resources -k 3 --explain
-  kenning --db demo.db --format json search lamp --table decisions --where \"status = 'accepted'\"
+  kenning --db demo.db search lamp --table decisions --where \"status = 'accepted'\"
 
-A search by words knows \"a phrase\", +must, -not, begin*, alike~. What begins with - goes behind --."
+Words may be \"a phrase\", +must, -not, begin*, alike~. What begins with - goes behind --."
 );
 pub(crate) const HISTORY: &str = example!("kenning --db demo.db history decisions keep-lens");
 

@@ -1,12 +1,12 @@
 //! Questions whose answers are known, and how well a ranking answers them.
 //!
 //! A set is a folder: `corpus.jsonl` with what is there to be found (`_id`, `title`, `text`,
-//! `metadata`), `queries.jsonl` with what is asked (`_id`, `text`, `filter`), `qrels.tsv` with which
-//! rows answer which question, and how well. What is there to be found becomes records as anybody
-//! would store them, in the table [`TABLE`]: nothing below knows that it is being examined.
+//! `metadata`), `queries.jsonl` with what is asked (`_id`, `text`, `filter`), `qrels.tsv` with
+//! which rows answer which question, and how well. What is there to be found becomes records as
+//! anybody would store them, in the table [`TABLE`]: nothing below knows that it is examined.
 //!
-//! Here are files, records and arithmetic. Who asks the questions, and how long the answers take, is
-//! the business of who calls.
+//! Here are files, records and arithmetic. Who asks the questions, and how long the answers take,
+//! is the business of who calls.
 
 mod read; // files to a set
 mod score; // rankings to numbers

@@ -1,10 +1,10 @@
 //! eval: how well questions are answered, on a set of them whose answers are known.
 //!
 //! The set goes into a database of its own, in memory, by the verbs that anybody uses; what the
-//! measures are is defined in [`kenning::ingest::evaluation`]. A question is asked once by each arm,
-//! one after the other, and the time of it is that of the whole search, its embedding included:
-//! each arm asks it with another number of blanks behind it, so that none finds the vector of
-//! another. The first search, which opens model and indexes, is not one of them.
+//! measures are is defined in [`kenning::ingest::evaluation`]. A question is asked once by each
+//! arm, one after the other, and the time of it is that of the whole search, its embedding
+//! included: each arm asks it with another number of blanks behind it, so that none finds the
+//! vector of another. The first search, which opens model and indexes, is not one of them.
 
 use std::collections::HashMap;
 use std::path::Path;

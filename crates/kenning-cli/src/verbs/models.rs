@@ -135,11 +135,11 @@ fn info(models: &Models, name: &str, output: &mut Output<'_>) -> Result<Outcome>
     match (known, named.place) {
         (Some(known), ModelPlace::Folder(folder)) => known.verify(&folder)?,
         // What is not there is told; what is there and wrong is an error.
-        (Some(known), ModelPlace::Missing) => match models.folder_of(known) {
-            Some(folder) => known.look(&folder).or_else(unless_missing)?,
-            None => {}
-        },
-        (Some(_) | None, _) => {}
+        (Some(known), ModelPlace::Missing) => {
+            let folder = models.folder_of(known);
+            folder.map_or(Ok(()), |folder| known.look(&folder).or_else(unless_missing))?;
+        }
+        (Some(_) | None, ModelPlace::Program | ModelPlace::Endpoint(_)) | (None, _) => {}
     }
     Ok(Outcome::Done)
 }

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use kenning::{Json, json};
+use kenning::{Json, SystemWorld, World, json};
 
 use crate::shell::Shell;
 
@@ -24,11 +24,12 @@ impl Server {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let unauthorized = Arc::new(AtomicUsize::new(0));
         let server = Server { url, asked: Arc::clone(&asked), unauthorized: unauthorized.clone() };
-        std::thread::spawn(move || {
+        let serve = move || {
             for stream in listener.incoming() {
                 answer(stream.unwrap(), &asked, &unauthorized);
             }
-        });
+        };
+        SystemWorld::new().spawn("endpoint", Box::new(serve));
         server
     }
 

@@ -4,12 +4,13 @@
 //! |---|---|
 //! | `R@k` | the share of the gold rows that are among the first k |
 //! | `MRR@10` | 1 through the place of the first gold row, 0 if it is not among the first 10 |
-//! | `nDCG@10` | the gain of the first 10, each through the logarithm of its place, by the best possible |
+//! | `nDCG@10` | the gains of the first 10, each through the logarithm of its place, by the best |
 //! | `all@8` | 1 if every gold row is among the first 8, else 0 |
-//! | `evidence@B` | the share of the gold rows that fit into B tokens, best first, those that don't fit left out |
+//! | `evidence@B` | the share of the gold rows that fit into B tokens, the best first |
 //!
 //! The gain of a gold row is its grade. A token is four characters of what is shown of a row, its
-//! header included. Over many questions each measure is the mean.
+//! header included; a row that does not fit is left out, and the next one may. Over many questions
+//! each measure is the mean.
 
 use std::collections::BTreeMap;
 

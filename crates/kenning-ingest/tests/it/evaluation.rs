@@ -10,17 +10,28 @@ use tempfile::TempDir;
 
 use crate::Place;
 
-/// A made-up story: two people talk about a boat.
-const TALK: &str = r#"{"_id": "t1", "title": "", "text": "The Heron leaks.", "metadata": {"conversation": "boat", "session": 1, "speaker": "Ida", "date": "May 1"}}
-
-{"_id": "t2", "text": "Since when?", "metadata": {"conversation": "boat", "session": 1, "speaker": "Jo"}}
-{"_id": "t3", "text": "I have paint.", "metadata": {"conversation": "boat", "session": 2, "date": "May 2"}}
-{"_id": "n1", "title": " Paint ", "text": "Paint keeps water out."}
-"#;
-const ASKED: &str = r#"{"_id": "q1", "text": "what leaks?", "filter": {"conversation": "boat", "a.b": 1}}
-{"_id": "q2", "text": "what is paint for?"}
-{"_id": "q3", "text": "nobody knows"}
-"#;
+/// A made-up story: two people talk about a boat. Some lines are put together here.
+const TALK: &str = concat!(
+    r#"{"_id": "t1", "title": "", "text": "The Heron leaks.", "metadata": {"#,
+    r#""conversation": "boat", "session": 1, "speaker": "Ida", "date": "May 1"}}"#,
+    "\n\n",
+    r#"{"_id": "t2", "text": "Since when?", "metadata": {"#,
+    r#""conversation": "boat", "session": 1, "speaker": "Jo"}}"#,
+    "\n",
+    r#"{"_id": "t3", "text": "I have paint.", "metadata": {"#,
+    r#""conversation": "boat", "session": 2, "date": "May 2"}}"#,
+    "\n",
+    r#"{"_id": "n1", "title": " Paint ", "text": "Paint keeps water out."}"#,
+    "\n",
+);
+const ASKED: &str = concat!(
+    r#"{"_id": "q1", "text": "what leaks?", "filter": {"conversation": "boat", "a.b": 1}}"#,
+    "\n",
+    r#"{"_id": "q2", "text": "what is paint for?"}"#,
+    "\n",
+    r#"{"_id": "q3", "text": "nobody knows"}"#,
+    "\n",
+);
 const GRADES: &str = "query-id\tcorpus-id\tscore\nq1\tt1\t1\nq2\tn1\t3\r\nq2\tt3\t1\nq2\tt3\t0\n";
 
 fn folder(corpus: &str, queries: &str, qrels: &str) -> TempDir {

@@ -1,8 +1,8 @@
 //! How fast the models are: `speed FOLDER` with the files of both forms.
 //!
 //! Texts of 128 tokens a second, and the median time of a question of 10 tokens, for each kernel of
-//! this processor with one thread and with two. The best of twelve short runs, as a machine that does
-//! other things, too, has slow ones.
+//! this processor with one thread and with two. The best of twelve short runs, as a machine that
+//! does other things, too, has slow ones.
 #![allow(clippy::disallowed_methods, reason = "it measures")]
 
 use std::path::Path;

@@ -77,7 +77,9 @@ fn nothing_is_left_of_a_dropped_tenant_but_that_it_was_there() {
     let db = open(folder.path().join("db").to_str().unwrap()).unwrap();
     let before = filled(&db, "a", 20);
     // How far the embedder has come is written once it has.
-    [&db, &before].map(|it| it.wait_indexed().unwrap());
+    for it in [&db, &before] {
+        it.wait_indexed().unwrap();
+    }
     let sizes = || db.stats().unwrap()["bytes"]["database"].clone();
     let keep = sizes();
     for _ in 0..3 {

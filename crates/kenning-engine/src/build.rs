@@ -40,6 +40,9 @@ use crate::view::View;
 const STEP_ROWS: usize = 1_000;
 /// Bytes after which a step ends.
 const STEP_BYTES: usize = 8 << 20;
+/// How long the builder rests behind a step, in ms, while others commit: without it, it takes from
+/// them what a step costs as soon as they have it.
+const REST_MS: u64 = 4;
 /// Violations that are remembered.
 const VIOLATIONS_MAX: usize = 100;
 
@@ -171,13 +174,20 @@ async fn work(handle: &Handle, tenant: &Arc<Tenant>, note: &[u8]) -> Result<()> 
     loop {
         let mut transaction = Transaction::begin(handle, tenant, None)?;
         transaction.reads_checked = true;
+        let before = transaction.version();
         let mut upto = cleared.clone();
         let more = step(&mut transaction, note, rows, &mut upto).await?;
         if more {
             transaction.set_durability(Durability::Relaxed);
         }
         match transaction.commit().await {
-            Ok(_) if more => (rows, cleared) = ((rows * 2).min(STEP_ROWS), upto),
+            Ok(done) if more => {
+                (rows, cleared) = ((rows * 2).min(STEP_ROWS), upto);
+                let is_alone = done.version <= before + 1;
+                if !is_alone && !handle.shared().build.wait_at_most(REST_MS) {
+                    return Ok(());
+                }
+            }
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::Conflict => rows = (rows / 2).max(1),
             Err(error) => return Err(error),

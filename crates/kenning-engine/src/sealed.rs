@@ -26,13 +26,12 @@ pub(crate) mod seal; // pieces to parts, in the background
 pub(crate) mod spec; // which indexes a table has
 pub(crate) mod state; // which parts an index has
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kenning_index::{Embedder, VectorIndex, WordIndex};
-use kenning_record::{TableNo, TenantNo, Version};
+use kenning_record::{TableNo, Version};
 use kenning_store::Result;
 
 use crate::shared::{Shared, Waiting};
@@ -63,13 +62,8 @@ impl fmt::Debug for Finders {
     }
 }
 
-/// The sealed indexes of every tenant that somebody searched, or wrote enough to.
-#[derive(Default)]
-pub(crate) struct Sealed {
-    tenants: Mutex<HashMap<TenantNo, Arc<Library>>>,
-}
-
-/// The sealed indexes of one tenant.
+/// The sealed indexes of one tenant that somebody searched, or wrote enough to. They go with the last
+/// handle on the tenant, and are read again when they are asked for.
 #[derive(Default)]
 pub(crate) struct Library {
     sight: Mutex<Arc<Sight>>,
@@ -102,18 +96,6 @@ pub(crate) struct Index {
     pub(crate) is_ready: bool,
     /// Whether the table asks for something else by now.
     pub(crate) is_stale: bool,
-}
-
-impl Sealed {
-    pub(crate) fn library(&self, tenant: TenantNo) -> Arc<Library> {
-        let mut tenants = self.tenants.lock().expect("no holder of this lock panics");
-        Arc::clone(tenants.entry(tenant).or_default())
-    }
-
-    /// Forgets what is in memory of a tenant, which is read again when it is asked for.
-    pub(crate) fn forget(&self, tenant: TenantNo) {
-        self.tenants.lock().expect("no holder of this lock panics").remove(&tenant);
-    }
 }
 
 impl Library {

@@ -15,7 +15,6 @@ use crate::cache::{Cache, CacheKey, cache_key};
 use crate::committer::Queue;
 use crate::embedding::{Asked, Unembedded};
 use crate::purge::IsTrimming;
-use crate::sealed::Sealed;
 use crate::sealed::seal::Unsealed;
 use crate::settings::Settings;
 use crate::tenant::Tenants;
@@ -55,7 +54,6 @@ pub(crate) struct Shared {
     pub(crate) sweep: Signal,
     pub(crate) build: Signal,
     pub(crate) seal: Signal,
-    pub(crate) sealed: Sealed,
     pub(crate) unsealed: Unsealed,
     pub(crate) embed: Signal,
     pub(crate) unembedded: Unembedded,
@@ -144,7 +142,6 @@ impl Shared {
             sweep: Signal::default(),
             build: Signal::default(),
             seal: Signal::default(),
-            sealed: Sealed::default(),
             unsealed: Unsealed::default(),
             embed: Signal::default(),
             unembedded: Unembedded::default(),

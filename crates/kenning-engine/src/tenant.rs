@@ -10,6 +10,7 @@ use kenning_record::TenantNo;
 use kenning_store::{Error, ErrorKind, Result};
 use serde_json::{Value as Json, json};
 
+use crate::sealed::Library;
 use crate::table::{Table, Tables, number};
 
 /// The tenant that holds the names of the others.
@@ -33,6 +34,8 @@ pub(crate) struct Tenant {
     pub(crate) name: String,
     /// Its tables that were compiled; forgotten with the last handle.
     pub(crate) compiled: Tables,
+    /// Its sealed indexes; forgotten likewise.
+    pub(crate) library: Arc<Library>,
     tables: Vec<Arc<Table>>,
     dropped: AtomicBool,
 }
@@ -52,6 +55,7 @@ impl Tenant {
             number: tenant,
             name: name.into(),
             compiled: Tables::default(),
+            library: Arc::default(),
             tables,
             dropped: AtomicBool::new(false),
         })

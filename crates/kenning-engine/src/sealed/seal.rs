@@ -19,7 +19,7 @@ use kenning_store::{Batch, Bytes, PartId, Range, Result, Space, block_on};
 use super::collect::{self, Collect};
 use super::piece::{Body, Merge, Piece, PieceDraft};
 use super::state::State;
-use super::{Finders, Index, Library, Sight};
+use super::{Finders, Index, Sight};
 use crate::database::Handle;
 use crate::log::{Beside, write_beside};
 use crate::shared::Shared;
@@ -119,12 +119,9 @@ async fn round(handle: &Handle, finders: &Finders) -> Result<()> {
     drop(view);
     let mut done = Ok(());
     for (number, changes) in due {
-        match living(handle, &tenants, number).await? {
-            None => shared.sealed.forget(number),
-            Some(tenant) => {
-                let sealing = Sealing { handle, tenant: &tenant, finders };
-                done = done.and(unless_dropped(sealing.work().await));
-            }
+        if let Some(tenant) = living(handle, &tenants, number).await? {
+            let sealing = Sealing { handle, tenant: &tenant, finders };
+            done = done.and(unless_dropped(sealing.work().await));
         }
         // Also after an error: who writes must not wait for what does not get done.
         shared.unsealed.settle(number, changes);
@@ -173,7 +170,6 @@ pub(crate) async fn drop_tenant(handle: &Handle, tenant: TenantNo) -> Result<()>
             store.drop_part(part).await?;
         }
     }
-    shared.sealed.forget(tenant);
     Ok(())
 }
 
@@ -246,13 +242,9 @@ impl Sealing<'_> {
         }
     }
 
-    fn library(&self) -> Arc<Library> {
-        self.handle.shared().sealed.library(self.tenant.number)
-    }
-
     async fn follow(&self) -> Result<Arc<Sight>> {
         let view = View::now(self.handle, self.tenant)?;
-        self.library().follow(&view, self.finders).await
+        self.tenant.library.follow(&view, self.finders).await
     }
 
     /// One thing that is to be done about an index; whether there was one.
@@ -309,7 +301,7 @@ impl Sealing<'_> {
         };
         let (bytes, complete_from) = merge.merge(pieces)?;
         let piece = self.put(&index.spec, bytes).await?;
-        let library = self.library();
+        let library = &self.tenant.library;
         let turn = library.turn(shared).await;
         let sight = library.sight();
         let known = sight.index(index.table, &index.spec.name());
@@ -333,7 +325,7 @@ impl Sealing<'_> {
 
     /// Makes sure that nobody else makes something of these pieces; `false` if somebody has.
     async fn begin(&self, index: &Index, pieces: &[Arc<Piece>]) -> bool {
-        let library = self.library();
+        let library = &self.tenant.library;
         let _turn = library.turn(self.handle.shared()).await;
         let sight = library.sight();
         let known = sight.index(index.table, &index.spec.name());
@@ -413,7 +405,7 @@ impl Sealing<'_> {
             is_stale: false,
         };
         self.fill(&view, &mut made).await?;
-        let library = self.library();
+        let library = &self.tenant.library;
         let turn = library.turn(shared).await;
         let sight = library.sight();
         let before = sight.index(index.table, &name).cloned();

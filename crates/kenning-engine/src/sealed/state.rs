@@ -54,7 +54,7 @@ impl State {
 
 /// The indexes of a tenant, as they are told.
 pub(crate) async fn told(view: &View) -> Result<Vec<Json>> {
-    let sight = view.handle.shared().sealed.library(view.tenant.number).sight();
+    let sight = view.tenant.library.sight();
     let mut told = Vec::new();
     for table in view.all_tables().await? {
         for index in sight.indexes.iter().filter(|index| index.table == table.number) {

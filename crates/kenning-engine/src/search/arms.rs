@@ -132,10 +132,8 @@ impl<'a> Arms<'a> {
     /// Finds the indexes of every table, and reads the question.
     pub(super) async fn open(search: &'a Search<'a>) -> Result<Self> {
         let Search { view, ask, finders, .. } = *search;
-        let shared = view.handle.shared();
         let now = View::now(&view.handle, &view.tenant)?;
-        let library = shared.sealed.library(view.tenant.number);
-        let sight = library.follow(&now, finders).await?;
+        let sight = view.tenant.library.follow(&now, finders).await?;
         drop(now);
         let mut arms = Arms {
             search,

@@ -83,6 +83,9 @@ pub(crate) enum Verb {
     /// Find records by key or alias, in every table
     #[command(after_help = examples::LOOKUP)]
     Lookup(Lookup),
+    /// Find records by a name that is like theirs
+    #[command(after_help = examples::FUZZY)]
+    Fuzzy(Fuzzy),
     /// Find records by meaning and by words
     #[command(after_help = examples::SEARCH)]
     Search(Search),
@@ -441,6 +444,24 @@ pub(crate) struct Lookup {
     /// Keys or aliases
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) when: When,
+}
+
+#[derive(Args)]
+pub(crate) struct Fuzzy {
+    /// A key or alias, or something like it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Only records of this table
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) table: Option<String>,
+    /// How similar a name has to be, by the trigrams that both have: above 0, to 1
+    #[arg(long, value_name = "SIMILARITY", default_value_t = 0.3)]
+    pub(crate) threshold: f32,
+    /// How many records
+    #[arg(short = 'k', long, value_name = "N", default_value_t = 10)]
+    pub(crate) limit: usize,
     #[command(flatten)]
     pub(crate) when: When,
 }

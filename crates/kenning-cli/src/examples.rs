@@ -65,6 +65,10 @@ pub(crate) const GET: &str = example!(
 );
 pub(crate) const DELETE: &str = example!("kenning --db demo.db delete decisions open-data");
 pub(crate) const LOOKUP: &str = example!("kenning --db demo.db lookup noor lighthouse");
+pub(crate) const FUZZY: &str = example!(
+    "kenning --db demo.db fuzzy lighthuose
+  kenning --db demo.db fuzzy 'mei okfor' --table people --threshold 0.5 -k 1"
+);
 pub(crate) const SEARCH: &str = example!(
     "kenning --db demo.db search 'who watches the tower at night?'
   kenning --db demo.db search 'storm +lamp' --mode words --table resources -k 3 --explain

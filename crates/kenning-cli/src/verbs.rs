@@ -10,7 +10,7 @@ mod log; // log
 mod mending; // merge, purge
 mod models; // model, and which models there are
 mod operations; // verify, prune, compact
-mod reading; // get, lookup, history
+mod reading; // get, lookup, fuzzy, history
 mod rows; // what a record, a step, a change look like
 mod stats; // stats
 mod tables; // init, table
@@ -164,6 +164,7 @@ pub(crate) fn verb(
         Verb::Delete(target) => writing::delete(database, target, output),
         Verb::Get(get) => reading::get(database, get, output),
         Verb::Lookup(lookup) => reading::lookup(database, lookup, output),
+        Verb::Fuzzy(fuzzy) => reading::fuzzy(database, fuzzy, output),
         Verb::Search(search) => finding::search(database, search, output),
         Verb::History(history) => reading::history(database, history, output),
         Verb::Merge(merge) => mending::merge(database, merge, output),

@@ -21,6 +21,7 @@ use crate::cache::CacheKey;
 use crate::log::TransactionId;
 use crate::shared::{Head, Shared, record_key};
 use crate::tenant::Tenant;
+use crate::touched::Change;
 use crate::window::{Keys, Reads, SCANNED_MAX, Window};
 
 /// Transactions that may wait at once.
@@ -259,7 +260,7 @@ struct Group {
     /// Tenants that it drops.
     dropped: Vec<TenantNo>,
     /// How much it changes of each tenant.
-    changed: Vec<(TenantNo, u64)>,
+    changed: Vec<Change>,
     version: Version,
     instant: i64,
     durability: Durability,
@@ -458,7 +459,8 @@ impl Committer {
             schema: if request.schema_changed { version } else { previous.schema },
         };
         let latest = Previous { version, schema: head.schema };
-        group.changed.push((tenant, log.len() as u64));
+        let (records, tables) = (log.len() as u64, log.tables().to_vec());
+        group.changed.push(Change { tenant, version, records, tables });
         batch.put_with(&keys::log(tenant, version), |bytes| log.finish(head, bytes));
         let now = self.shared.world.now_ms().min(i64::MAX as u64) as i64;
         // Nobody asks for that of what happened elsewhere long ago.
@@ -539,10 +541,12 @@ impl Committer {
         if schema_changed || !dropped.is_empty() {
             self.shared.change_schemas();
         }
+        self.shared.touched.note(&changed);
         self.shared.publish(Head { version, instant, history_from, snapshot });
         // Behind the head: who holds a tenant and then sees it there in the head, is told here.
         for tenant in dropped {
             self.shared.tenants.drop(tenant);
+            self.shared.touched.forget(tenant);
             self.previous.remove(&tenant);
         }
         self.window.trim(self.shared.oldest(version));

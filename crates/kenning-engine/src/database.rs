@@ -20,6 +20,7 @@ use crate::settings::Settings;
 use crate::shared::{Head, Shared, Waiting};
 use crate::table::{Label, TableInfo, number};
 use crate::tenant::Tenant;
+use crate::touched::Change;
 use crate::transaction::Transaction;
 use crate::view::{At, Encoded, View};
 use crate::walk::{Step, Walk};
@@ -118,7 +119,9 @@ impl Database {
         root.handle.shared.build.ring();
         let database = root.tenant(tenant).await?;
         // Also here a crash, or a model that was not there, may have left work.
-        database.handle.shared.find_later(&[(database.tenant.number, 0)]);
+        let tenant = database.tenant.number;
+        let nothing = Change { tenant, version: 0, records: 0, tables: Vec::new() };
+        database.handle.shared.find_later(&[nothing]);
         Ok(database)
     }
 

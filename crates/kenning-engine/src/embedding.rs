@@ -269,6 +269,7 @@ impl Embedding<'_> {
         let shared = self.handle.shared();
         loop {
             let view = View::now(self.handle, self.tenant)?;
+            self.pass_over(wanted, &mut positions, view.version).await?;
             let behind = positions.iter().copied().filter(|position| *position < view.version);
             let Some(from) = behind.min() else { return Ok(view.version) };
             if shared.schemas() != schemas {
@@ -300,6 +301,26 @@ impl Embedding<'_> {
                 self.ring_sealer();
             }
         }
+    }
+
+    /// Passes over the log where it is about other tables.
+    async fn pass_over(
+        &self,
+        wanted: &[Wanted],
+        positions: &mut [Version],
+        until: Version,
+    ) -> Result<()> {
+        let touched = &self.handle.shared().touched;
+        let mut batch = Batch::new();
+        for (one, position) in wanted.iter().zip(positions) {
+            if *position < until && touched.last(self.tenant.number, one.table) <= *position {
+                if *position / VERSIONS_MAX < until / VERSIONS_MAX {
+                    self.mark(one, until, &mut batch);
+                }
+                *position = until;
+            }
+        }
+        if batch.is_empty() { Ok(()) } else { self.write(batch).await }
     }
 
     fn ring_sealer(&self) {

@@ -18,6 +18,7 @@ mod content; // what is known, in one order, and its hash
 mod database; // the handle of a user
 mod embedding; // what models say of texts, computed in the background
 mod find; // records by property values
+mod fuzzy; // records by names that are like what is asked for
 mod history; // what a record was
 mod log; // the numbered list of changes, and who follows it
 mod mark; // how far work in pieces has come
@@ -42,6 +43,7 @@ mod table; // a table: its schema and its indexes
 mod tail; // the log as it grows
 mod tenant; // one tenant, and who is told when it is dropped
 mod tenants; // which tenants there are: made, found, dropped
+mod touched; // when each table changed last
 mod transaction; // reads a snapshot, stages changes
 mod verify; // every checksum, and every index against its rebuild
 mod view; // reading at a version
@@ -61,6 +63,7 @@ pub use committer::Committed;
 pub use content::{ContentHash, ContentHasher, Inventory, Known, KnownLink, LinkEnd};
 pub use database::Database;
 pub use find::Explain;
+pub use fuzzy::{Fuzzy, Near};
 pub use history::Past;
 pub use log::{Change, Follower, LogRow, TransactionId};
 pub use mark::Mark;

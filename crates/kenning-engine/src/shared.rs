@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use kenning_record::{TenantNo, Version, entry};
+use kenning_record::{Version, entry};
 use kenning_store::{BoxFuture, Bytes, Error, ErrorKind, Found, Page, Result, Scan, Snapshot};
 use kenning_store::{Space, Store, World};
 
@@ -18,6 +18,7 @@ use crate::purge::IsTrimming;
 use crate::sealed::seal::Unsealed;
 use crate::settings::Settings;
 use crate::tenant::Tenants;
+use crate::touched::{Change, Touched};
 use crate::window::Hasher;
 
 /// Databases that were opened in this process.
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) unsealed: Unsealed,
     pub(crate) embed: Signal,
     pub(crate) unembedded: Unembedded,
+    pub(crate) touched: Touched,
     pub(crate) asked: Asked,
     /// Whether the sealer and the embedder are there.
     pub(crate) is_followed: AtomicBool,
@@ -122,6 +124,7 @@ impl Shared {
         let version = AtomicU64::new(head.version);
         let head = Arc::new(head.with_cache(&cache));
         let hasher = Hasher::new(world.random());
+        let touched = Touched::new(head.version);
         Shared {
             hasher,
             world,
@@ -145,6 +148,7 @@ impl Shared {
             unsealed: Unsealed::default(),
             embed: Signal::default(),
             unembedded: Unembedded::default(),
+            touched,
             asked: Asked::default(),
             is_followed: AtomicBool::new(false),
             marks: Mutex::default(),
@@ -196,13 +200,13 @@ impl Shared {
     }
 
     /// Leaves it to the sealer and the embedder to follow what changed of these tenants.
-    pub(crate) fn find_later(&self, changed: &[(TenantNo, u64)]) {
+    pub(crate) fn find_later(&self, changed: &[Change]) {
         if changed.is_empty() || !self.is_followed.load(Ordering::Acquire) {
             return;
         }
         let mut is_due = false;
-        for (tenant, changes) in changed {
-            is_due |= self.unsealed.note(*tenant, *changes);
+        for Change { tenant, records, .. } in changed {
+            is_due |= self.unsealed.note(*tenant, *records);
             self.unembedded.note(*tenant);
         }
         if is_due {

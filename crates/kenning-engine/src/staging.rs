@@ -153,6 +153,13 @@ impl State {
         }
     }
 
+    /// Slots in the order of their keys, once they are sorted.
+    fn slots_in(&self, range: &Range) -> impl Iterator<Item = (&Vec<u8>, &usize)> {
+        let by_key = self.by_key.as_ref().expect("whoever asks has sorted them");
+        let until = range.until.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        by_key.range::<[u8], _>((Bound::Included(range.from.as_slice()), until))
+    }
+
     fn finish(mut self) -> Staged {
         let slots = std::mem::take(&mut self.slots);
         let touched = |slot: &&Slot| slot.after != After::Untouched;
@@ -212,10 +219,14 @@ impl Staging {
     pub(crate) fn staged(&self, range: &Range) -> Vec<Row> {
         let mut state = self.state();
         state.sort();
-        let by_key = state.by_key.as_ref().expect("it was made a line above");
-        let until = range.until.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let slots = by_key.range::<[u8], _>((Bound::Included(range.from.as_slice()), until));
-        slots.filter_map(|(key, at)| state.row(key, *at)).collect()
+        state.slots_in(range).filter_map(|(key, at)| state.row(key, *at)).collect()
+    }
+
+    /// The keys in `range` that were written, deleted ones included.
+    pub(crate) fn staged_keys(&self, range: &Range) -> Vec<Vec<u8>> {
+        let mut state = self.state();
+        state.sort();
+        state.slots_in(range).map(|(key, _)| key.clone()).collect()
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -10,6 +10,7 @@ use kenning_record::TenantNo;
 use kenning_store::{Error, ErrorKind, Result};
 use serde_json::{Value as Json, json};
 
+use crate::fuzzy::Names;
 use crate::sealed::Library;
 use crate::table::{Table, Tables, number};
 
@@ -34,6 +35,8 @@ pub(crate) struct Tenant {
     pub(crate) name: String,
     /// Its tables that were compiled; forgotten with the last handle.
     pub(crate) compiled: Tables,
+    /// Its names, if somebody looked for one that is like another; forgotten likewise.
+    pub(crate) names: Names,
     /// Its sealed indexes; forgotten likewise.
     pub(crate) library: Arc<Library>,
     tables: Vec<Arc<Table>>,
@@ -55,6 +58,7 @@ impl Tenant {
             number: tenant,
             name: name.into(),
             compiled: Tables::default(),
+            names: Names::default(),
             library: Arc::default(),
             tables,
             dropped: AtomicBool::new(false),

@@ -5,7 +5,7 @@
 //! names are as similar as they share trigrams: the number of those that both have, divided by the
 //! number of those that one of them has. That is how PostgreSQL's `pg_trgm` measures it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 use unicode_normalization::UnicodeNormalization;
@@ -30,18 +30,19 @@ pub fn similarity(a: &str, b: &str) -> f32 {
     ratio(shared, a.len(), b.len())
 }
 
-/// Names in memory, each with what it belongs to, to be found by what is like them.
+/// Owners in memory, each with its names, to be found by what is like one of them.
 ///
 /// ```
 /// let mut names = kenning_index::NearNames::default();
-/// names.add("Ada Lovelace", 7);
-/// names.add("Alan Turing", 8);
-/// let found = names.nearest("ada lovelase", 0.5, 10);
+/// names.set(7, &["Ada Lovelace", "Countess of Lovelace"]);
+/// names.set(8, &["Alan Turing"]);
+/// let found = names.nearest("ada lovelase", 0.2, 10, |_| true);
 /// assert_eq!((found[0].name, found[0].owner), ("Ada Lovelace", &7));
 /// assert_eq!(found.len(), 1);
 /// ```
 pub struct NearNames<K> {
-    slots: HashMap<(Box<str>, K), u32>,
+    /// The slots of an owner's names.
+    slots: HashMap<K, Box<[u32]>>,
     names: Vec<Option<Name<K>>>,
     /// By trigram, the slots of the names that have it, also of such that are gone.
     having: HashMap<u64, Vec<u32>>,
@@ -72,40 +73,43 @@ impl<K> Default for NearNames<K> {
 }
 
 impl<K: Clone + Eq + Hash + Ord> NearNames<K> {
-    /// Adds a name. Returns whether it was not there.
-    pub fn add(&mut self, name: &str, owner: K) -> bool {
-        let key = (Box::from(name), owner);
-        if self.slots.contains_key(&key) {
-            return false;
+    /// Gives an owner these names and no other; without names it is forgotten.
+    pub fn set(&mut self, owner: K, names: &[&str]) {
+        for slot in self.slots.remove(&owner).iter().flatten() {
+            self.names[*slot as usize] = None;
+            self.gone += 1;
         }
+        if !names.is_empty() {
+            let slots = names.iter().map(|name| self.add(name, owner.clone())).collect();
+            self.slots.insert(owner, slots);
+        }
+        if self.gone > GONE_MAX && self.gone * 2 > self.names.len() {
+            self.tidy();
+        }
+    }
+
+    fn add(&mut self, name: &str, owner: K) -> u32 {
         let slot = self.names.len() as u32;
         let trigrams = trigrams(name);
         for trigram in &trigrams {
             self.having.entry(*trigram).or_default().push(slot);
         }
-        let (name, owner) = key.clone();
-        self.names.push(Some(Name { name, owner, trigrams: trigrams.len() as u32 }));
-        self.slots.insert(key, slot);
-        true
+        let trigrams = trigrams.len() as u32;
+        self.names.push(Some(Name { name: name.into(), owner, trigrams }));
+        slot
     }
 
-    /// Removes a name. Returns whether it was there.
-    pub fn remove(&mut self, name: &str, owner: &K) -> bool {
-        let Some(slot) = self.slots.remove(&(Box::from(name), owner.clone())) else {
-            return false;
-        };
-        self.names[slot as usize] = None;
-        self.gone += 1;
-        if self.gone > GONE_MAX && self.gone * 2 > self.names.len() {
-            let names = std::mem::take(self).names;
-            for Name { name, owner, .. } in names.into_iter().flatten() {
-                self.add(&name, owner);
-            }
+    /// Arranges what is left anew.
+    fn tidy(&mut self) {
+        let Self { slots, names, .. } = std::mem::take(self);
+        for (owner, slots) in slots {
+            let of_owner = slots.iter().flat_map(|slot| &names[*slot as usize]);
+            let of_owner: Vec<&str> = of_owner.map(|name| &*name.name).collect();
+            self.set(owner, &of_owner);
         }
-        true
     }
 
-    /// Names that there are.
+    /// Owners that have names.
     pub fn len(&self) -> usize {
         self.slots.len()
     }
@@ -115,13 +119,15 @@ impl<K: Clone + Eq + Hash + Ord> NearNames<K> {
         self.slots.is_empty()
     }
 
-    /// The names that share trigrams with `text` and are as similar as `similarity_min`: the most
-    /// similar first, then by name and owner; `names_max` of them.
+    /// The owners that pass with a name that shares trigrams with `text` and is as similar as
+    /// `similarity_min`, each with the most similar of its names: the most similar first, then by
+    /// name and owner; `owners_max` of them.
     pub fn nearest(
         &self,
         text: &str,
         similarity_min: f32,
-        names_max: usize,
+        owners_max: usize,
+        passes: impl Fn(&K) -> bool,
     ) -> Vec<NearName<'_, K>> {
         let asked = trigrams(text);
         let mut shared = vec![0_u16; self.names.len()];
@@ -137,21 +143,16 @@ impl<K: Clone + Eq + Hash + Ord> NearNames<K> {
             let Name { name, owner, trigrams } = self.names[slot as usize].as_ref()?;
             let shared = usize::from(shared[slot as usize]);
             let similarity = ratio(shared, asked.len(), *trigrams as usize);
-            (similarity >= similarity_min).then_some(NearName { name, owner, similarity })
+            let is_near = similarity >= similarity_min && passes(owner);
+            is_near.then_some(NearName { name, owner, similarity })
         });
         let mut near: Vec<NearName<'_, K>> = near.collect();
-        let better = |a: &NearName<'_, K>, b: &NearName<'_, K>| {
+        near.sort_unstable_by(|a, b| {
             let by_name = || (a.name, a.owner).cmp(&(b.name, b.owner));
             b.similarity.total_cmp(&a.similarity).then_with(by_name)
-        };
-        if names_max == 0 {
-            return Vec::new();
-        }
-        if names_max < near.len() {
-            near.select_nth_unstable_by(names_max - 1, better);
-            near.truncate(names_max);
-        }
-        near.sort_unstable_by(better);
+        });
+        let mut seen = HashSet::new();
+        near.retain(|it| seen.len() < owners_max && seen.insert(it.owner));
         near
     }
 }
@@ -189,6 +190,8 @@ const SPACES: u64 = (32 << 42) | (32 << 21) | 32;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -217,33 +220,37 @@ mod tests {
             (seed >> 33) % end
         };
         let mut names = NearNames::default();
-        let mut all: Vec<(String, u64)> = Vec::new();
+        let mut all: BTreeMap<u64, Vec<String>> = BTreeMap::new();
         for round in 0..4_000 {
-            let name: String =
-                (0..below(9)).map(|_| ['a', 'b', 'c', ' '][below(4) as usize]).collect();
-            let owner = below(3);
-            let known = all.iter().position(|(n, o)| *n == name && *o == owner);
-            if below(5) < 2 + round / 1_500 {
-                assert_eq!(names.remove(&name, &owner), known.is_some());
-                known.map(|idx| all.remove(idx));
-            } else if names.add(&name, owner) {
-                assert!(known.is_none());
-                all.push((name.clone(), owner));
-            }
+            let mut name =
+                || (0..below(9)).map(|_| ['a', 'b', 'c', ' '][below(4) as usize]).collect();
+            let given: Vec<String> = (0..3).map(|_| name()).collect();
+            let (owner, count) = (below(40), below(4) as usize);
+            let asked = &given[0];
+            let given = &given[..count];
+            names.set(owner, &given.iter().map(String::as_str).collect::<Vec<_>>());
+            all.insert(owner, given.to_vec());
+            all.retain(|_, names| !names.is_empty());
             assert_eq!(names.len(), all.len());
             if round % 40 == 0 {
                 let (least, max) = ([0.0, 0.3, 1.0][below(3) as usize], below(20) as usize);
-                let mut expected: Vec<_> = all
-                    .iter()
-                    .map(|(other, owner)| (similarity(&name, other), other, owner))
-                    .filter(|(similarity, _, _)| *similarity > 0.0 && *similarity >= least)
-                    .collect();
-                expected.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+                let odd_only = below(2) == 1;
+                let passes = |owner: &u64| !odd_only || owner % 2 == 1;
+                let best = |(owner, names): (&u64, &Vec<String>)| {
+                    let near = names.iter().map(|name| (similarity(asked, name), name.clone()));
+                    let near = near.filter(|(near, _)| *near > 0.0 && *near >= least);
+                    near.min_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)))
+                        .map(|(near, name)| (near, name, *owner))
+                };
+                let passing = all.iter().filter(|(owner, _)| passes(owner));
+                let mut expected: Vec<_> = passing.filter_map(best).collect();
+                expected.sort_by(|a, b| {
+                    b.0.total_cmp(&a.0).then_with(|| (&a.1, a.2).cmp(&(&b.1, b.2)))
+                });
                 expected.truncate(max);
-                let found = names.nearest(&name, least, max);
-                let found: Vec<_> = found.iter().map(|n| (n.similarity, n.name, n.owner)).collect();
-                let expected: Vec<_> =
-                    expected.iter().map(|(s, name, owner)| (*s, &name[..], *owner)).collect();
+                let found = names.nearest(asked, least, max, passes);
+                let found: Vec<_> =
+                    found.iter().map(|it| (it.similarity, it.name.to_owned(), *it.owner)).collect();
                 assert_eq!(found, expected);
             }
         }
@@ -253,17 +260,17 @@ mod tests {
     fn names_that_are_gone_leave_nothing_behind() {
         let mut names = NearNames::default();
         for number in 0..5_000 {
-            assert!(names.add(&format!("name {number}"), number));
-            assert!(!names.add(&format!("name {number}"), number));
+            names.set(number, &[&format!("name {number}")]);
+            names.set(number, &[&format!("name {number}"), "other"]);
         }
         for number in 0..4_990 {
-            assert!(names.remove(&format!("name {number}"), &number));
+            names.set(number, &[]);
         }
         assert_eq!(names.len(), 10);
-        assert!(names.names.len() <= 10 + 2 * GONE_MAX);
-        assert_eq!(names.nearest("name 4995", 0.9, 5).len(), 1);
-        assert!(names.nearest("name 17", 0.9, 5).is_empty());
-        names.add(&"long ".repeat(1_000_000), 0);
-        assert!(!names.nearest(&"long ".repeat(1_000_000), 0.9, 5).is_empty());
+        assert!(names.names.len() <= 20 + 2 * GONE_MAX);
+        assert_eq!(names.nearest("name 4995", 0.9, 5, |_| true).len(), 1);
+        assert!(names.nearest("name 17", 0.9, 5, |_| true).is_empty());
+        names.set(0, &[&"long ".repeat(1_000_000)]);
+        assert!(!names.nearest(&"long ".repeat(1_000_000), 0.9, 5, |_| true).is_empty());
     }
 }

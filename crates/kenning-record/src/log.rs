@@ -60,6 +60,7 @@ pub struct LogBody {
     bytes: Vec<u8>,
     n: u64,
     sum: Hasher,
+    tables: Vec<TableNo>,
 }
 
 impl LogBody {
@@ -82,6 +83,15 @@ impl LogBody {
         }
         self.n += 1;
         self.sum.update(&self.bytes[start..]);
+        // The last one first: most transactions change few tables, one after the other.
+        if !self.tables.iter().rev().any(|known| *known == table) {
+            self.tables.push(table);
+        }
+    }
+
+    /// The tables that are changed.
+    pub fn tables(&self) -> &[TableNo] {
+        &self.tables
     }
 
     /// How many changes.

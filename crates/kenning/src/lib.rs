@@ -41,6 +41,7 @@ pub use kenning_engine::{At, IndexState, Isolation, Link, LogRow, Past, Settings
 pub use kenning_engine::{BackedUp, Backup, BackupOptions, KnownBackup, list_backups};
 pub use kenning_engine::{Bug, Building, Change, Committed, Merged, Progress, Pruned, Purged};
 pub use kenning_engine::{ContentHash, Database, Encoded, Explain, Follower, Stop, Tail};
+pub use kenning_engine::{Fuzzy, Near};
 pub use kenning_engine::{
     TableInfo, TenantSize, Transaction, TransactionId, View, Violation, Walk, WalkDirection,
 };

@@ -1,12 +1,14 @@
-//! get, lookup, history.
+//! get, lookup, fuzzy, history.
 
 use kenning::blocking::Database;
-use kenning::{Record, Result};
+use kenning::{Fuzzy as Ask, Record, Result};
 
 use super::{instant, rows, view};
-use crate::args::{Get, History, Lookup};
+use crate::args::{Fuzzy, Get, History, Lookup};
 use crate::exit::Outcome;
-use crate::output::Output;
+use crate::output::{Columns, Output};
+
+const NEAR: &[&str] = &["similarity", "name", "table", "key", "id"];
 
 pub(super) fn get(database: &Database, get: &Get, output: &mut Output<'_>) -> Result<Outcome> {
     let view = view(database, get.when.as_of.as_deref())?;
@@ -42,6 +44,31 @@ pub(super) fn lookup(
         for record in records.filter(|record| holds(record, valid_at)) {
             list.row(rows::record(&record))?;
         }
+    }
+    Ok(Outcome::found(list.end()? > 0))
+}
+
+pub(super) fn fuzzy(
+    database: &Database,
+    fuzzy: &Fuzzy,
+    output: &mut Output<'_>,
+) -> Result<Outcome> {
+    let view = view(database, fuzzy.when.as_of.as_deref())?;
+    let valid_at = instant(fuzzy.when.valid_at.as_deref())?;
+    let ask =
+        Ask { table: fuzzy.table.clone(), similarity_min: fuzzy.threshold, limit: fuzzy.limit };
+    let mut list = output.list(Columns { table: NEAR, csv: NEAR });
+    let near = view.fuzzy(&fuzzy.name, &ask)?.into_iter();
+    for near in near.filter(|near| holds(&near.record, valid_at)) {
+        // Two digits more are not of interest to anybody.
+        let similarity = (f64::from(near.similarity) * 1e3).round() / 1e3;
+        list.row(vec![
+            ("similarity", similarity.into()),
+            ("name", near.name.into()),
+            ("table", near.record.table.into()),
+            ("key", near.record.key.into()),
+            ("id", near.record.id.to_string().into()),
+        ])?;
     }
     Ok(Outcome::found(list.end()? > 0))
 }

@@ -41,6 +41,8 @@ pub(crate) struct Roster {
     by_place: Vec<u32>,
     until: Vec<AtomicU64>,
     dead: AtomicU32,
+    /// The first and the last version that has a row or ended one.
+    first: Version,
     last: Version,
     has_company: bool,
 }
@@ -68,7 +70,8 @@ impl RosterDraft {
         let mut by_place: Vec<u32> =
             (0..rows).filter(|row| places[*row as usize].ordinal != NOWHERE).collect();
         by_place.sort_unstable_by_key(|row| (places[*row as usize], *row));
-        let last = from.iter().copied().chain(self.gone.iter().map(|gone| gone.version)).max();
+        let versions = || from.iter().copied().chain(self.gone.iter().map(|gone| gone.version));
+        let (first, last) = (versions().min().unwrap_or(0), versions().max().unwrap_or(0));
         let is_company = |pair: &[u32]| {
             let [a, b] = [pair[0] as usize, pair[1] as usize];
             let apart = places[b].ordinal.abs_diff(places[a].ordinal);
@@ -86,7 +89,8 @@ impl RosterDraft {
             by_place,
             until,
             dead: AtomicU32::new(0),
-            last: last.unwrap_or(0),
+            first,
+            last,
             has_company,
         };
         roster.outdate(&roster);
@@ -159,6 +163,14 @@ impl Roster {
         })
     }
 
+    /// Every version of one record that is known here.
+    fn versions_of(&self, id: Id) -> impl Iterator<Item = Version> + '_ {
+        let from = self.gone.partition_point(|gone| gone.id < id);
+        let gone = self.gone[from..].iter().take_while(move |gone| gone.id == id);
+        let rows = self.rows_of(id).iter().map(|row| self.from(*row));
+        rows.chain(gone.map(|gone| gone.version))
+    }
+
     fn change(&self, row: u32) -> Change {
         Change { id: self.id(row), version: self.from(row) }
     }
@@ -171,6 +183,15 @@ impl Roster {
     /// Ends the rows that a change of `other` replaced.
     pub(crate) fn outdate(&self, other: &Roster) {
         const FEW: usize = 16;
+        if other.last <= self.first {
+            return;
+        }
+        if self.ids.len() * FEW < other.n_changes() {
+            for rows in self.order.chunk_by(|a, b| self.id(*a) == self.id(*b)) {
+                other.versions_of(self.id(rows[0])).for_each(|version| self.end(rows, version));
+            }
+            return;
+        }
         if other.n_changes() * FEW < self.ids.len() {
             other.changes().for_each(|change| self.end(self.rows_of(change.id), change.version));
             return;
@@ -312,6 +333,19 @@ mod tests {
         large.outdate(&roster(&[(7, 5)], &[(199, 3), (201, 9)]));
         let dead: Vec<u32> = (0..200).filter(|row| large.until(*row) < Version::MAX).collect();
         assert_eq!(dead, [7, 199]);
+    }
+
+    #[test]
+    fn a_small_roster_ends_where_a_large_one_has_newer_versions_only() {
+        let newer: Vec<(u8, Version)> =
+            (0..200).map(|id| (id, 1 + Version::from(id % 5))).collect();
+        let newer = roster(&newer, &[(250, 9)]);
+        let small = roster(&[(10, 1), (13, 1), (14, 9), (250, 2), (251, 2)], &[]);
+        small.outdate(&newer);
+        assert_eq!(ends(&small), [Version::MAX, 4, Version::MAX, 9, Version::MAX]);
+        let latest = roster(&[(13, 9)], &[]);
+        latest.outdate(&newer);
+        assert_eq!(ends(&latest), [Version::MAX]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use kenning_store::block_on;
 
 use super::{Database, Transaction, View};
-use crate::{Answer, Ask, Result};
+use crate::{Answer, Ask, Fuzzy, Near, Result};
 
 impl Database {
     /// The records that answer a question best; see [`crate::View::search`].
@@ -22,6 +22,22 @@ impl Database {
     pub fn search(&self, ask: &Ask) -> Result<Answer> {
         block_on(self.0.search(ask))
     }
+
+    /// The records with a key or alias that is like `text`; see [`crate::View::fuzzy`].
+    ///
+    /// ```
+    /// # fn main() -> kenning::Result<()> {
+    /// use kenning::{Fuzzy, json};
+    /// let db = kenning::blocking::open("memory:")?;
+    /// db.put("entities", json!({"name": "Grey Heron"}))?;
+    /// let near = db.fuzzy("gray herron", &Fuzzy::default())?;
+    /// assert_eq!(near[0].name, "Grey Heron");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn fuzzy(&self, text: &str, ask: &Fuzzy) -> Result<Vec<Near>> {
+        block_on(self.0.fuzzy(text, ask))
+    }
 }
 
 impl View {
@@ -29,11 +45,21 @@ impl View {
     pub fn search(&self, ask: &Ask) -> Result<Answer> {
         block_on(self.0.search(ask))
     }
+
+    /// The records that had a key or alias like `text`.
+    pub fn fuzzy(&self, text: &str, ask: &Fuzzy) -> Result<Vec<Near>> {
+        block_on(self.0.fuzzy(text, ask))
+    }
 }
 
 impl Transaction {
     /// The records that answer a question best, those that it has written itself included.
     pub fn search(&self, ask: &Ask) -> Result<Answer> {
         block_on(self.0.search(ask))
+    }
+
+    /// The records with a key or alias like `text`, as it has written them itself.
+    pub fn fuzzy(&self, text: &str, ask: &Fuzzy) -> Result<Vec<Near>> {
+        block_on(self.0.fuzzy(text, ask))
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic where it stands")]
 
 mod backup; // backups, and databases made of them
+mod fuzzy; // names that are like what is asked for
 mod indexes; // built and cleared away in the background
 mod merge; // two records that are one
 mod prune; // trimming the past

@@ -99,6 +99,7 @@ fn creation(verb: &Verb) -> Create {
         | Verb::Get(_)
         | Verb::Delete(_)
         | Verb::Lookup(_)
+        | Verb::Fuzzy(_)
         | Verb::Search(_)
         | Verb::Model(_)
         | Verb::Eval(_)

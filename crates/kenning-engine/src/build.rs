@@ -40,8 +40,9 @@ use crate::view::View;
 const STEP_ROWS: usize = 1_000;
 /// Bytes after which a step ends.
 const STEP_BYTES: usize = 8 << 20;
-/// How long the builder rests behind a step, in ms, while others commit: without it, it takes from
-/// them what a step costs as soon as they have it.
+/// Behind so many steps the builder rests while others commit, so many ms. Where there are many of
+/// them its rest lasts longer than that: it comes behind everybody who waits for a processor.
+const REST_EVERY: usize = 4;
 const REST_MS: u64 = 4;
 /// Violations that are remembered.
 const VIOLATIONS_MAX: usize = 100;
@@ -171,7 +172,7 @@ async fn build(shared: &Arc<Shared>) -> Result<()> {
 async fn work(handle: &Handle, tenant: &Arc<Tenant>, note: &[u8]) -> Result<()> {
     let mut rows = STEP_ROWS;
     let mut cleared = None;
-    loop {
+    for n_steps in 1_usize.. {
         let mut transaction = Transaction::begin(handle, tenant, None)?;
         transaction.reads_checked = true;
         let before = transaction.version();
@@ -184,7 +185,8 @@ async fn work(handle: &Handle, tenant: &Arc<Tenant>, note: &[u8]) -> Result<()> 
             Ok(done) if more => {
                 (rows, cleared) = ((rows * 2).min(STEP_ROWS), upto);
                 let is_alone = done.version <= before + 1;
-                if !is_alone && !handle.shared().build.wait_at_most(REST_MS) {
+                let is_rest = n_steps.is_multiple_of(REST_EVERY) && !is_alone;
+                if is_rest && !handle.shared().build.wait_at_most(REST_MS) {
                     return Ok(());
                 }
             }
@@ -193,6 +195,7 @@ async fn work(handle: &Handle, tenant: &Arc<Tenant>, note: &[u8]) -> Result<()> 
             Err(error) => return Err(error),
         }
     }
+    Ok(())
 }
 
 /// One step of what the note says; whether there is more to do. What was `cleared` before is passed

@@ -20,6 +20,7 @@ impl Transaction {
     pub async fn create_table(&mut self, name: &str, schema: Json) -> Result<()> {
         check_new_name(name)?;
         let schema = Schema::parse(&schema)?;
+        self.check_language(&schema)?;
         let id = table_id(&self.tenant.name, name)?;
         if self.record_bytes(number::TABLES, id).await?.is_some() {
             let message = format!("a table named '{name}' is there already");
@@ -39,6 +40,7 @@ impl Transaction {
     /// indexes of a table with records are built in the background, and dropped ones cleared away.
     pub async fn alter_table(&mut self, name: &str, schema: Json) -> Result<()> {
         let schema = Schema::parse(&schema)?;
+        self.check_language(&schema)?;
         let table = self.table_named(name).await?;
         if schema.key != table.schema.key {
             let message = format!("the key property of table '{name}' can't be changed");
@@ -61,6 +63,18 @@ impl Transaction {
 }
 
 impl Transaction {
+    /// Refuses a language whose endings nobody here knows.
+    fn check_language(&self, schema: &Schema) -> Result<()> {
+        let Some(language) = &schema.language else { return Ok(()) };
+        let Some(finders) = &self.handle.shared().settings.finders else { return Ok(()) };
+        let known = finders.words.languages();
+        if known.contains(&language.as_str()) {
+            return Ok(());
+        }
+        let message = format!("there is no language '{language}'; there are {}", known.join(", "));
+        Err(Error::invalid("LANGUAGE_UNKNOWN", message))
+    }
+
     /// Stores the table with `schema`. Indexes that are not kept are cleared away; those that the
     /// schema names are built: all of them `anew`, or those that there are not.
     async fn change_indexes(

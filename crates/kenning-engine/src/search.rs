@@ -389,8 +389,10 @@ impl Search<'_> {
                 fuse::fuse(self.ask.mode, &arms, &found, |whose| shown.contains_key(whose));
             let kept = ranked.into_iter().filter(|hit| self.is_kept(hit.score));
             let page = kept.skip(self.ask.offset).take(self.ask.limit);
-            let question = arms.question.as_deref().filter(|_| self.ask.highlights);
-            let hits = page.map(|ranked| self.hit(ranked, &shown, question));
+            let hits = page.map(|ranked| {
+                let question = arms.question(ranked.whose.0).filter(|_| self.ask.highlights);
+                self.hit(ranked, &shown, question)
+            });
             return Ok(Answer { hits: hits.collect::<Result<_>>()?, explain: arms.explain });
         }
     }

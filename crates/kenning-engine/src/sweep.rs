@@ -43,8 +43,6 @@ async fn sweep(shared: &Arc<Shared>) -> Result<()> {
     let root = shared.tenants.root();
     let view = View::now(&handle, root)?;
     let dropped = view.rows(Range::prefix(keys::tenant_sweeps())).await?;
-    let notes = view.rows(Range::prefix(keys::sweeps())).await?;
-    let tenants = if notes.is_empty() { Vec::new() } else { crate::tenants::all(&view).await? };
     // A view that is held keeps what is removed meanwhile.
     drop(view);
     let mut failed = Ok(());
@@ -52,8 +50,18 @@ async fn sweep(shared: &Arc<Shared>) -> Result<()> {
     for note in dropped {
         failed = failed.and(clear_tenant(&handle, &note.key).await);
     }
-    for note in notes {
-        failed = failed.and(work(&handle, &tenants, &note).await);
+    // There may be as many as records that were deleted.
+    let mut next = Some(Range::prefix(keys::sweeps()).forward().rows(STEP_ROWS));
+    while let Some(scan) = next {
+        let view = View::now(&handle, root)?;
+        let page = view.source.page(&scan).await?;
+        let is_none = page.rows.is_empty();
+        let tenants = if is_none { Vec::new() } else { crate::tenants::all(&view).await? };
+        drop(view);
+        for note in page.rows {
+            failed = failed.and(work(&handle, &tenants, &note).await);
+        }
+        next = page.rest;
     }
     failed = failed.and(crate::purge::resume(&handle).await);
     if shared.sweep.is_hourly() {

@@ -70,6 +70,8 @@ pub struct Schema {
     pub embed_alt: Option<Embedding>,
     /// What is found by its words; every text if nothing is said.
     pub words: Option<Vec<Path>>,
+    /// The language of its texts: a code like `de`; English if nothing is said.
+    pub language: Option<String>,
     /// Properties that are vectors.
     pub vectors: Vec<GivenVectors>,
     /// Who the table is for.
@@ -211,6 +213,7 @@ impl Default for Schema {
             embed: None,
             embed_alt: None,
             words: None,
+            language: None,
             vectors: Vec::new(),
             category: Category::default(),
             validator: None,

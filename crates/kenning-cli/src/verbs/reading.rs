@@ -1,10 +1,10 @@
 //! get, lookup, fuzzy, history.
 
 use kenning::blocking::Database;
-use kenning::{Fuzzy as Ask, Record, Result};
+use kenning::{Fuzzy as Ask, Json, Record, Result};
 
 use super::{instant, rows, view};
-use crate::args::{Fuzzy, Get, History, Lookup};
+use crate::args::{Format, Fuzzy, Get, History, Lookup};
 use crate::exit::Outcome;
 use crate::output::{Columns, Output};
 
@@ -57,13 +57,20 @@ pub(super) fn fuzzy(
     let valid_at = instant(fuzzy.when.valid_at.as_deref())?;
     let ask =
         Ask { table: fuzzy.table.clone(), similarity_min: fuzzy.threshold, limit: fuzzy.limit };
+    let format = output.format();
     let mut list = output.list(Columns { table: NEAR, csv: NEAR });
     let near = view.fuzzy(&fuzzy.name, &ask)?.into_iter();
     for near in near.filter(|near| holds(&near.record, valid_at)) {
-        // Two digits more are not of interest to anybody.
-        let similarity = (f64::from(near.similarity) * 1e3).round() / 1e3;
+        // The digits behind these are of interest to nobody.
+        let similarity = format!("{:.3}", near.similarity);
+        let similarity = match format {
+            Format::Table => similarity.into(),
+            Format::Json | Format::Jsonl | Format::Csv => {
+                similarity.parse::<f64>().map_or(Json::Null, Json::from)
+            }
+        };
         list.row(vec![
-            ("similarity", similarity.into()),
+            ("similarity", similarity),
             ("name", near.name.into()),
             ("table", near.record.table.into()),
             ("key", near.record.key.into()),

@@ -88,6 +88,7 @@ scripts!(
     bulk,
     eval,
     formats,
+    fuzzy,
     links,
     log,
     merge,

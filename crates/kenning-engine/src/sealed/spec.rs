@@ -49,7 +49,7 @@ impl Spec {
         let mut specs = vec![Spec::Words {
             key: schema.key.clone(),
             paths: schema.words.clone(),
-            language: LANGUAGE.to_owned(),
+            language: schema.language.clone().unwrap_or_else(|| LANGUAGE.to_owned()),
         }];
         let mut missing = Vec::new();
         let asked = [(Slot::Default, &schema.embed), (Slot::Alt, &schema.embed_alt)];

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kenning_index::{
     Around, Bitmap, Mask, NearCost, NearQuestion, WordArm, WordPart, WordQuestion,
 };
-use kenning_record::{Metric, VectorSpec, Version, keys};
+use kenning_record::{Metric, TableNo, VectorSpec, Version, keys};
 use kenning_store::{Error, Range, Result};
 
 use super::filter::Filters;
@@ -123,7 +123,8 @@ impl Pieced<'_> {
 pub(super) struct Arms<'a> {
     search: &'a Search<'a>,
     pub(super) explain: SearchExplain,
-    pub(super) question: Option<Arc<dyn WordQuestion>>,
+    /// The question as each language reads it.
+    questions: Vec<(String, Arc<dyn WordQuestion>)>,
     words: Vec<Searched>,
     vectors: Vec<(Searched, Arc<Vec<f32>>)>,
 }
@@ -138,7 +139,7 @@ impl<'a> Arms<'a> {
         let mut arms = Arms {
             search,
             explain: SearchExplain::default(),
-            question: None,
+            questions: Vec::new(),
             words: Vec::new(),
             vectors: Vec::new(),
         };
@@ -165,11 +166,12 @@ impl<'a> Arms<'a> {
             let Some(spec) = specs.into_iter().find(|spec| spec.vectors().is_none()) else {
                 continue;
             };
-            if self.question.is_none() {
-                let read = self.search.finders.words.question(spec.language(), text)?;
-                self.question = Some(read);
-            }
             let searched = self.searched(sight, table, spec, filters).await?;
+            let language = searched.index.spec.language();
+            if !self.questions.iter().any(|(known, _)| known == language) {
+                let read = self.search.finders.words.question(language, text)?;
+                self.questions.push((language.to_owned(), read));
+            }
             self.words.push(searched);
         }
         Ok(())
@@ -310,27 +312,52 @@ impl<'a> Arms<'a> {
     /// The best of each arm.
     pub(super) async fn ask(&mut self, depth: usize) -> Result<Candidates> {
         let mut found = Candidates::default();
-        if let Some(question) = self.question.clone()
-            && !question.is_empty()
-        {
+        if self.questions.iter().any(|(_, question)| !question.is_empty()) {
             let depth = depth.max(WORDS_DEPTH);
-            found.words = self.by_words(&*question, depth, false)?;
+            found.words = self.by_words(depth, false)?;
             let pieces: Vec<Pieced<'_>> = self.words.iter().flat_map(Searched::pieces).collect();
             if self.search.ask.mode == Mode::Hybrid && (Neighbours { pieces: &pieces }).are_any() {
-                found.window = self.by_words(&*question, depth, true)?;
+                found.window = self.by_words(depth, true)?;
             }
         }
         found.vectors = self.by_vectors(depth)?;
         Ok(found)
     }
 
-    fn by_words(
+    /// How the language of a table reads the question.
+    pub(super) fn question(&self, table: TableNo) -> Option<&dyn WordQuestion> {
+        let searched = self.words.iter().find(|searched| searched.table.number == table)?;
+        let language = searched.index.spec.language();
+        let known = self.questions.iter().find(|(known, _)| known == language);
+        known.map(|(_, question)| &**question)
+    }
+
+    /// The best by words. How rare a word is, is asked of the tables of one language.
+    fn by_words(&self, depth: usize, around: bool) -> Result<Vec<Candidate>> {
+        let mut best = Vec::new();
+        for (language, question) in &self.questions {
+            best.extend(self.by_words_of(language, &**question, depth, around)?);
+        }
+        if self.questions.len() > 1 {
+            let better = |a: &Candidate, b: &Candidate| {
+                b.score.total_cmp(&a.score).then_with(|| a.whose.cmp(&b.whose))
+            };
+            best.sort_by(better);
+            best.truncate(depth);
+        }
+        Ok(best)
+    }
+
+    fn by_words_of(
         &self,
+        language: &str,
         question: &dyn WordQuestion,
         depth: usize,
         around: bool,
     ) -> Result<Vec<Candidate>> {
-        let pieces: Vec<Pieced<'_>> = self.words.iter().flat_map(Searched::pieces).collect();
+        let is_read = |it: &&Searched| it.index.spec.language() == language;
+        let read = self.words.iter().filter(is_read);
+        let pieces: Vec<Pieced<'_>> = read.flat_map(Searched::pieces).collect();
         let asked: Vec<(Arc<dyn WordPart>, Mask<'_>)> = pieces
             .iter()
             .filter_map(|it| match &it.piece.body {

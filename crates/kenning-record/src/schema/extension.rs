@@ -8,7 +8,7 @@ use super::{Category, EXTENSION, Embedding, GivenVectors, INDEX_PATHS_MAX, Index
 use super::{Schema, VectorSpec, malformed};
 use crate::{Json, Path, suggest};
 
-const MEMBERS: [&str; 14] = [
+const MEMBERS: [&str; 15] = [
     "key",
     "indexed",
     "unique",
@@ -17,6 +17,7 @@ const MEMBERS: [&str; 14] = [
     "model",
     "model_alt",
     "words",
+    "language",
     "vectors",
     "links",
     "claims",
@@ -25,6 +26,7 @@ const MEMBERS: [&str; 14] = [
     "version",
 ];
 const VECTOR_MEMBERS: [&str; 3] = ["dimensions", "metric", "model"];
+const LANGUAGE_BYTES_MAX: usize = 8;
 const DIMENSIONS_MAX: u64 = 65_536;
 
 /// Reads the member `x-kenning` into `schema`.
@@ -52,6 +54,7 @@ pub(super) fn read(json: &Json, schema: &mut Schema) -> Result<()> {
     schema.embed = paths("embed")?.map(|paths| embedding(paths, default));
     schema.embed_alt = paths("embed_alt")?.map(|paths| embedding(paths, alt));
     schema.words = paths("words")?;
+    schema.language = member("language").map(|place| place.language()).transpose()?;
     if let Some(place) = member("vectors") {
         schema.vectors = place.vectors()?;
     }
@@ -134,6 +137,14 @@ impl<'a> Place<'a> {
             Some(text) if !text.is_empty() => Ok(text),
             _ => Err(self.wrong("is not a text")),
         }
+    }
+
+    /// The code of a language; which there are knows who finds words.
+    fn language(&self) -> Result<String> {
+        let text = self.text()?;
+        let is_code =
+            text.len() <= LANGUAGE_BYTES_MAX && text.bytes().all(|byte| byte.is_ascii_lowercase());
+        if is_code { Ok(text.to_owned()) } else { Err(self.wrong("is not the code of a language")) }
     }
 
     fn path(&self) -> Result<Path> {

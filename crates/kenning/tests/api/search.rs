@@ -201,3 +201,38 @@ fn neighbours_count_where_a_unit_stands_in_its_source() {
         hits.iter().filter(|hit| hit.text.contains("island")).map(|hit| hit.score).collect();
     assert!(island[0] > island[1], "{hits:#?}");
 }
+
+#[test]
+fn words_are_read_in_the_language_of_their_table() {
+    let db = memory();
+    let notes = |name: &str, language: &str| {
+        let schema = json!({"x-kenning": {"key": "name", "language": language}});
+        db.create_table(name, schema).unwrap();
+        let draft = json!({"name": name, "text": "alte H\u{e4}user am Fluss, running water"});
+        db.put(name, draft).unwrap();
+    };
+    notes("notizen", "de");
+    notes("notes", "en");
+    notes("words", "none");
+    let tables = |text: &str| -> Vec<String> {
+        let hits = db.search(&words(text).limit(10)).unwrap().hits;
+        let mut tables: Vec<String> = hits.into_iter().map(|hit| hit.table).collect();
+        tables.sort();
+        tables
+    };
+    assert_eq!(tables("Haus"), ["notizen"]);
+    assert_eq!(tables("runs"), ["notes"]);
+    assert_eq!(tables("water"), ["notes", "notizen", "words"]);
+    let hit = &db.search(&Ask { highlights: true, ..words("Haus") }).unwrap().hits[0];
+    assert_eq!(&hit.text[hit.highlights[0].clone()], "H\u{e4}user");
+    // Another language is another index; what was written is found by it.
+    db.alter_table("words", json!({"x-kenning": {"key": "name", "language": "de"}})).unwrap();
+    db.wait_indexed().unwrap();
+    assert_eq!(tables("Haus"), ["notizen", "words"]);
+    let refused = |language: &str| {
+        let schema = json!({"x-kenning": {"language": language}});
+        db.create_table("more", schema).unwrap_err().code().to_owned()
+    };
+    assert_eq!(refused("tlh"), "LANGUAGE_UNKNOWN");
+    assert_eq!(refused("German!"), "SCHEMA_MALFORMED");
+}

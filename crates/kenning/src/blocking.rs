@@ -13,8 +13,9 @@
 //! ```
 
 mod backup; // backups
-mod finding;
+mod finding; // by meaning, by words, by names
 mod mending; // merge, purge
+mod reading; // what a view, a transaction and the database of now all have
 mod tail; // the log as it grows
 mod tenants; // tenants
 mod whole; // a whole database to files, and back
@@ -27,10 +28,8 @@ pub use tail::Tail;
 
 use crate::ingest;
 use crate::{
-    At, Building, Committed, Draft, Durability, Encoded, Explain, Filter, Finding, Id, Json, Link,
-};
-use crate::{
-    LogRow, Options, Past, Pruned, Record, Result, Step, TableInfo, TransactionId, Version, Walk,
+    At, Building, Committed, Draft, Durability, Finding, Id, Json, Link, LogRow, Options, Pruned,
+    Record, Result, TransactionId, Version,
 };
 
 pub use backup::restore;
@@ -284,154 +283,10 @@ impl Database {
     }
 }
 
-/// Reading now.
-impl Database {
-    /// The record that `reference`, an id or a key or an alias, names in `table`.
-    pub fn get(&self, table: &str, reference: &str) -> Result<Option<Record>> {
-        block_on(self.0.get(table, reference))
-    }
-
-    /// The record under `id`, as it is stored.
-    pub fn get_encoded(&self, table: &str, id: Id) -> Result<Option<Encoded>> {
-        block_on(self.0.get_encoded(table, id))
-    }
-
-    /// Records of every table that have `name` as their key or as an alias.
-    pub fn lookup(&self, name: &str) -> Result<Vec<Record>> {
-        block_on(self.0.lookup(name))
-    }
-
-    /// The table and id that `reference` means.
-    pub fn resolve(&self, reference: &str) -> Result<Option<(String, Id)>> {
-        block_on(self.0.resolve(reference))
-    }
-
-    /// Records that pass `filter`.
-    pub fn find(&self, table: &str, filter: Filter) -> Result<Vec<Record>> {
-        block_on(self.0.find(table, filter))
-    }
-
-    /// The same, as they are stored.
-    pub fn find_encoded(&self, table: &str, filter: Filter) -> Result<Vec<Encoded>> {
-        block_on(self.0.find_encoded(table, filter))
-    }
-
-    /// The same, and how they were found.
-    pub fn find_explained(&self, table: &str, filter: Filter) -> Result<(Vec<Encoded>, Explain)> {
-        block_on(self.0.find_explained(table, filter))
-    }
-
-    /// Records in the order of their ids, from behind `after`.
-    pub fn records(&self, table: &str, after: Option<Id>, limit: usize) -> Result<Vec<Record>> {
-        block_on(self.0.records(table, after, limit))
-    }
-
-    /// Every state that a record had, oldest first.
-    pub fn history(&self, table: &str, reference: &str) -> Result<Vec<Past>> {
-        block_on(self.0.history(table, reference))
-    }
-
-    /// What is one link away.
-    pub fn neighbors(&self, reference: &str, walk: Walk) -> Result<Vec<Step>> {
-        block_on(self.0.neighbors(reference, walk))
-    }
-
-    /// What is within some links, nearest first.
-    pub fn traverse(&self, reference: &str, walk: Walk) -> Result<Vec<Step>> {
-        block_on(self.0.traverse(reference, walk))
-    }
-
-    /// Every table.
-    pub fn tables(&self) -> Result<Vec<TableInfo>> {
-        block_on(self.0.tables())
-    }
-
-    /// One table.
-    pub fn table(&self, name: &str) -> Result<TableInfo> {
-        block_on(self.0.table(name))
-    }
-
-    /// Transactions with a version greater than `after`, oldest first.
-    pub fn log(&self, after: Version, limit: usize) -> Result<Vec<LogRow>> {
-        block_on(self.0.log(after, limit))
-    }
-}
-
-/// Reading at its version.
 impl View {
     /// The version that it shows.
     pub fn version(&self) -> Version {
         self.0.version()
-    }
-
-    /// The record that `reference`, an id or a key or an alias, names in `table`.
-    pub fn get(&self, table: &str, reference: &str) -> Result<Option<Record>> {
-        block_on(self.0.get(table, reference))
-    }
-
-    /// The record under `id`, as it is stored.
-    pub fn get_encoded(&self, table: &str, id: Id) -> Result<Option<Encoded>> {
-        block_on(self.0.get_encoded(table, id))
-    }
-
-    /// Records of every table that have `name` as their key or as an alias.
-    pub fn lookup(&self, name: &str) -> Result<Vec<Record>> {
-        block_on(self.0.lookup(name))
-    }
-
-    /// The table and id that `reference` means.
-    pub fn resolve(&self, reference: &str) -> Result<Option<(String, Id)>> {
-        block_on(self.0.resolve(reference))
-    }
-
-    /// Records that pass `filter`.
-    pub fn find(&self, table: &str, filter: Filter) -> Result<Vec<Record>> {
-        block_on(self.0.find(table, filter))
-    }
-
-    /// The same, as they are stored.
-    pub fn find_encoded(&self, table: &str, filter: Filter) -> Result<Vec<Encoded>> {
-        block_on(self.0.find_encoded(table, filter))
-    }
-
-    /// The same, and how they were found.
-    pub fn find_explained(&self, table: &str, filter: Filter) -> Result<(Vec<Encoded>, Explain)> {
-        block_on(self.0.find_explained(table, filter))
-    }
-
-    /// Records in the order of their ids, from behind `after`.
-    pub fn records(&self, table: &str, after: Option<Id>, limit: usize) -> Result<Vec<Record>> {
-        block_on(self.0.records(table, after, limit))
-    }
-
-    /// Every state that a record had, oldest first.
-    pub fn history(&self, table: &str, reference: &str) -> Result<Vec<Past>> {
-        block_on(self.0.history(table, reference))
-    }
-
-    /// What is one link away.
-    pub fn neighbors(&self, reference: &str, walk: Walk) -> Result<Vec<Step>> {
-        block_on(self.0.neighbors(reference, walk))
-    }
-
-    /// What is within some links, nearest first.
-    pub fn traverse(&self, reference: &str, walk: Walk) -> Result<Vec<Step>> {
-        block_on(self.0.traverse(reference, walk))
-    }
-
-    /// Every table.
-    pub fn tables(&self) -> Result<Vec<TableInfo>> {
-        block_on(self.0.tables())
-    }
-
-    /// One table.
-    pub fn table(&self, name: &str) -> Result<TableInfo> {
-        block_on(self.0.table(name))
-    }
-
-    /// Transactions with a version greater than `after`, oldest first.
-    pub fn log(&self, after: Version, limit: usize) -> Result<Vec<LogRow>> {
-        block_on(self.0.log(after, limit))
     }
 }
 
@@ -510,79 +365,6 @@ impl Transaction {
     /// Drops a table.
     pub fn drop_table(&mut self, name: &str) -> Result<()> {
         block_on(self.0.drop_table(name))
-    }
-}
-
-/// Reading what it began with, and its own writes on top.
-impl Transaction {
-    /// The record that `reference`, an id or a key or an alias, names in `table`.
-    pub fn get(&self, table: &str, reference: &str) -> Result<Option<Record>> {
-        block_on(self.0.get(table, reference))
-    }
-
-    /// The record under `id`, as it is stored.
-    pub fn get_encoded(&self, table: &str, id: Id) -> Result<Option<Encoded>> {
-        block_on(self.0.get_encoded(table, id))
-    }
-
-    /// Records of every table that have `name` as their key or as an alias.
-    pub fn lookup(&self, name: &str) -> Result<Vec<Record>> {
-        block_on(self.0.lookup(name))
-    }
-
-    /// The table and id that `reference` means.
-    pub fn resolve(&self, reference: &str) -> Result<Option<(String, Id)>> {
-        block_on(self.0.resolve(reference))
-    }
-
-    /// Records that pass `filter`.
-    pub fn find(&self, table: &str, filter: Filter) -> Result<Vec<Record>> {
-        block_on(self.0.find(table, filter))
-    }
-
-    /// The same, as they are stored.
-    pub fn find_encoded(&self, table: &str, filter: Filter) -> Result<Vec<Encoded>> {
-        block_on(self.0.find_encoded(table, filter))
-    }
-
-    /// The same, and how they were found.
-    pub fn find_explained(&self, table: &str, filter: Filter) -> Result<(Vec<Encoded>, Explain)> {
-        block_on(self.0.find_explained(table, filter))
-    }
-
-    /// Records in the order of their ids, from behind `after`.
-    pub fn records(&self, table: &str, after: Option<Id>, limit: usize) -> Result<Vec<Record>> {
-        block_on(self.0.records(table, after, limit))
-    }
-
-    /// Every state that a record had, oldest first.
-    pub fn history(&self, table: &str, reference: &str) -> Result<Vec<Past>> {
-        block_on(self.0.history(table, reference))
-    }
-
-    /// What is one link away.
-    pub fn neighbors(&self, reference: &str, walk: Walk) -> Result<Vec<Step>> {
-        block_on(self.0.neighbors(reference, walk))
-    }
-
-    /// What is within some links, nearest first.
-    pub fn traverse(&self, reference: &str, walk: Walk) -> Result<Vec<Step>> {
-        block_on(self.0.traverse(reference, walk))
-    }
-
-    /// Every table.
-    pub fn tables(&self) -> Result<Vec<TableInfo>> {
-        block_on(self.0.tables())
-    }
-
-    /// One table.
-    pub fn table(&self, name: &str) -> Result<TableInfo> {
-        block_on(self.0.table(name))
-    }
-
-    /// Transactions with a version greater than `after`, oldest first.
-    pub fn log(&self, after: Version, limit: usize) -> Result<Vec<LogRow>> {
-        block_on(self.0.log(after, limit))
     }
 }
 

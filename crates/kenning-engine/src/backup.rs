@@ -113,6 +113,8 @@ impl Database {
             let message = "a database in memory has no files to back up: export its tables";
             return Err(Error::invalid("NOT_ON_DISK", message));
         };
+        // A copy of a damaged part would be there when the part itself is long mended.
+        crate::sealed::damage::weed(&self.handle).await?;
         // One at a time, so that only one gives the database its identity.
         let scratch = own.scratch()?;
         let mut backups = BackupFolder::open(folder, self.identity().await?, own.path())?;

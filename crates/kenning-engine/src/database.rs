@@ -178,6 +178,13 @@ impl Database {
                 drop(embedder);
             };
             world.spawn("kenning-embedder", Box::new(embed));
+            let (again, ending) = (Arc::clone(&shared), running.begin());
+            let embed_again = move || {
+                let _ending = ending;
+                crate::embedding::run_again(&again);
+                drop(again);
+            };
+            world.spawn("kenning-embedder-again", Box::new(embed_again));
         }
         let guard = Arc::new(Guard { shared: Arc::clone(&shared), running });
         let tenant = Arc::clone(shared.tenants.root());
@@ -390,16 +397,21 @@ impl Database {
         }
     }
 
-    /// Makes every index of a table anew; see [`Transaction::reindex`].
+    /// Makes every index of a table anew; see [`Transaction::reindex`]. Those over words and
+    /// vectors are when this returns, the others in the background.
     pub async fn reindex(&self, name: &str) -> Result<()> {
         let mut tries = Tries::new(self);
         loop {
             let mut transaction = self.begin()?;
             let begun = transaction.reindex(name).await;
             if let Some(done) = tries.settle(transaction, begun).await {
-                return done.map(|((), _)| ());
+                done?;
+                break;
             }
         }
+        // Who dropped it meanwhile wants none.
+        let Some(table) = self.view()?.find_table(name).await? else { return Ok(()) };
+        crate::sealed::seal::remake(&self.handle, &self.tenant, table.number).await
     }
 
     /// The indexes of this tenant that are being built.
@@ -408,7 +420,8 @@ impl Database {
     }
 
     /// Waits until nothing is left to be done about indexes of this tenant: each is ready, or has
-    /// failed, and what was dropped is cleared away.
+    /// failed, and what was dropped is cleared away. If the model of a table can't be asked, that
+    /// is told when all others are done.
     pub async fn wait_indexed(&self) -> Result<()> {
         let shared = &self.handle.shared;
         let waiting = Waiting::new(shared);
@@ -418,7 +431,7 @@ impl Database {
             let works = Range::prefix(keys::index_works_of(self.tenant.number));
             if view.source.page(&works.forward().rows(1)).await?.rows.is_empty() {
                 drop(view);
-                return crate::embedding::wait(shared, self.tenant.number).await;
+                return crate::embedding::wait(shared, self.tenant.number, None).await;
             }
             drop(view);
             if let Some(error) = shared.build.failure() {
@@ -426,6 +439,14 @@ impl Database {
             }
             waiting.moved(seen).await;
         }
+    }
+
+    /// Waits until the texts of one table were computed. Models of other tables, whether they are
+    /// there or not, hold up nothing.
+    pub async fn wait_embedded(&self, table: &str) -> Result<()> {
+        let table = self.view()?.table_named(table).await?;
+        let number = Some(table.number);
+        crate::embedding::wait(&self.handle.shared, self.tenant.number, number).await
     }
 
     /// Drops a table.

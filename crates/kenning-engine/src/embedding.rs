@@ -6,7 +6,11 @@
 //! most one step, and what was committed is not computed again. Equal texts have one vector. A
 //! table that asks for a model for the first time, or whose log is gone, begins with its records.
 //!
-//! Nothing waits for it but who asks to. A model that can't be asked is asked again later.
+//! Nothing waits for it but who asks to. A model that can't be asked is asked again later, by a
+//! thread that has nothing else to do: each table that asks for a model goes its own way.
+//!
+//! What a model is asked may be purged before it answers. A purge says so when log and records tell
+//! nothing of it any more; what was read before is not written, and is begun with anew.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering;
@@ -20,10 +24,11 @@ use serde_json::json;
 use crate::committer::frame;
 use crate::database::Handle;
 use crate::log::{Beside, write_beside};
+use crate::planted::Bug;
 use crate::sealed::Finders;
 use crate::sealed::collect::{self, Changed, put_vector, texts};
 use crate::sealed::follow::{Changes, embedded, read};
-use crate::sealed::spec::{Spec, WATERMARK};
+use crate::sealed::spec::{Slot, Spec, WATERMARK};
 use crate::shared::{Shared, Waiting};
 use crate::sweep::{living, unless_dropped};
 use crate::table::number;
@@ -51,10 +56,29 @@ pub(crate) struct Unembedded {
 #[derive(Default)]
 struct State {
     tenants: HashSet<TenantNo>,
-    /// Up to which version nothing of a tenant is left to do.
-    until: HashMap<TenantNo, Version>,
-    failed: HashMap<TenantNo, Error>,
+    progress: HashMap<TenantNo, Progress>,
     texts: u64,
+}
+
+/// How far the texts of a tenant are computed.
+#[derive(Default)]
+struct Progress {
+    /// Up to which version nothing is left to do, but where a model failed.
+    until: Version,
+    failed: BTreeMap<Wish, Failed>,
+    /// Why nothing could be done at all.
+    broken: Option<Error>,
+}
+
+/// A table that asks for a model.
+type Wish = (TableNo, Slot);
+
+/// A model that could not be asked.
+struct Failed {
+    table: String,
+    /// What the table asked for: once it asks for something else, this is over.
+    asked: String,
+    why: Error,
 }
 
 impl Unembedded {
@@ -63,35 +87,88 @@ impl Unembedded {
         self.state().tenants.insert(tenant);
     }
 
+    /// Notes that something of a tenant has to be computed once more.
+    pub(crate) fn redo(&self, tenant: TenantNo) {
+        let mut state = self.state();
+        state.tenants.insert(tenant);
+        state.progress.entry(tenant).or_default().until = 0;
+    }
+
     fn take(&self) -> HashSet<TenantNo> {
         std::mem::take(&mut self.state().tenants)
     }
 
+    /// Tenants that something is wrong with.
+    fn troubled(&self) -> Vec<TenantNo> {
+        let state = self.state();
+        let is_troubled = |it: &Progress| it.broken.is_some() || !it.failed.is_empty();
+        state.progress.iter().filter(|(_, it)| is_troubled(it)).map(|(it, _)| *it).collect()
+    }
+
     fn done(&self, tenant: TenantNo, until: Version) {
         let mut state = self.state();
-        state.failed.remove(&tenant);
-        state.until.insert(tenant, until);
+        let progress = state.progress.entry(tenant).or_default();
+        (progress.until, progress.broken) = (until, None);
     }
 
-    fn fail(&self, tenant: TenantNo, why: Error) {
-        self.state().failed.insert(tenant, why);
+    /// A model that had failed has said everything up to a version.
+    fn mend(&self, tenant: TenantNo, wish: Wish, until: Version) {
+        let mut state = self.state();
+        state.tenants.insert(tenant);
+        let progress = state.progress.entry(tenant).or_default();
+        progress.failed.remove(&wish);
+        progress.until = progress.until.min(until);
     }
 
-    /// Up to which version nothing is left to do, or why there is.
-    pub(crate) fn until(&self, tenant: TenantNo) -> Result<Version> {
+    fn fail(&self, tenant: TenantNo, wish: Wish, failed: Failed) {
+        let mut state = self.state();
+        state.progress.entry(tenant).or_default().failed.insert(wish, failed);
+    }
+
+    fn break_off(&self, tenant: TenantNo, why: Error) {
+        self.state().progress.entry(tenant).or_default().broken = Some(why);
+    }
+
+    /// What failed, but for what nobody asks for any more.
+    fn failed(&self, tenant: TenantNo, asked: &HashMap<Wish, String>) -> HashSet<Wish> {
+        let mut state = self.state();
+        let progress = state.progress.entry(tenant).or_default();
+        progress.failed.retain(|wish, failed| asked.get(wish) == Some(&failed.asked));
+        progress.failed.keys().copied().collect()
+    }
+
+    /// Up to which version nothing is left to do, but where a model failed.
+    fn until(&self, tenant: TenantNo) -> Result<Version> {
         let state = self.state();
-        match state.failed.get(&tenant) {
-            Some(error) => Err(error.again()),
-            None => Ok(state.until.get(&tenant).copied().unwrap_or(0)),
+        match state.progress.get(&tenant) {
+            Some(Progress { broken: Some(why), .. }) => Err(why.again()),
+            Some(progress) => Ok(progress.until),
+            None => Ok(0),
         }
+    }
+
+    /// Why texts of a table were not computed; without one, of any.
+    fn failure(&self, tenant: TenantNo, table: Option<TableNo>) -> Option<Error> {
+        let state = self.state();
+        let failed = &state.progress.get(&tenant)?.failed;
+        let mut of_it = failed.iter().filter(|((of, _), _)| table.is_none_or(|it| it == *of));
+        of_it.next().map(|(_, failed)| failed.told())
     }
 
     /// As it is told.
     pub(crate) fn to_json(&self, tenant: TenantNo) -> Json {
         let state = self.state();
+        let progress = state.progress.get(&tenant);
+        let failed: serde_json::Map<String, Json> = progress
+            .iter()
+            .flat_map(|it| it.failed.values())
+            .map(|it| (it.table.clone(), it.why.to_string().into()))
+            .collect();
+        let broken = progress.and_then(|it| it.broken.as_ref()).map(|why| json!(why.to_string()));
+        let failed = if failed.is_empty() { Json::Null } else { failed.into() };
         json!({
-            "until": state.until.get(&tenant),
-            "failed": state.failed.get(&tenant).map(ToString::to_string),
+            "until": progress.map(|it| it.until),
+            "failed": broken.unwrap_or(failed),
             "texts_since_open": state.texts,
         })
     }
@@ -101,8 +178,24 @@ impl Unembedded {
     }
 }
 
-/// Waits until every text of a tenant that there is now was computed.
-pub(crate) async fn wait(shared: &Arc<Shared>, tenant: TenantNo) -> Result<()> {
+impl Failed {
+    fn told(&self) -> Error {
+        let message = format!("table '{}': {}", self.table, self.why.message());
+        let error = Error::new(self.why.kind(), self.why.code(), message);
+        match std::error::Error::source(&self.why) {
+            Some(source) => error.because(source.to_string()),
+            None => error,
+        }
+    }
+}
+
+/// Waits until every text that there is now was computed: of a table, or of a tenant. A model that
+/// fails holds up nobody who waits for another one.
+pub(crate) async fn wait(
+    shared: &Arc<Shared>,
+    tenant: TenantNo,
+    table: Option<TableNo>,
+) -> Result<()> {
     if !shared.is_followed.load(Ordering::Acquire) {
         return Ok(());
     }
@@ -113,7 +206,7 @@ pub(crate) async fn wait(shared: &Arc<Shared>, tenant: TenantNo) -> Result<()> {
     loop {
         let seen = shared.published();
         if shared.unembedded.until(tenant)? >= version {
-            return Ok(());
+            return shared.unembedded.failure(tenant, table).map_or(Ok(()), Err);
         }
         // The reason why it closed is told, if there is one.
         shared.head()?;
@@ -125,45 +218,75 @@ pub(crate) async fn wait(shared: &Arc<Shared>, tenant: TenantNo) -> Result<()> {
 pub(crate) fn run(shared: &Arc<Shared>) {
     let Some(finders) = shared.settings.finders.clone() else { return };
     let handle = Handle::background(Arc::clone(shared));
-    let mut retry_ms = RETRY_MS;
     while shared.embed.wait() {
         if !shared.embed.wait_at_most(GATHER_MS) {
             return;
         }
-        let failed = block_on(round(&handle, &finders));
-        shared.nudge();
-        if failed.is_empty() {
-            retry_ms = RETRY_MS;
-            continue;
+        for tenant in shared.unembedded.take() {
+            if let Err(error) = block_on(look(&handle, &finders, tenant, Turn::First)) {
+                shared.unembedded.break_off(tenant, error);
+            }
         }
-        // Waiting here would keep the database from closing.
-        if shared.embed.wait_at_most(retry_ms) {
+        if !shared.unembedded.troubled().is_empty() {
+            shared.embed_again.ring();
+        }
+        shared.nudge();
+    }
+}
+
+/// Asks models again that failed, until the database is closed. On a thread of its own: a model
+/// that takes its time to fail keeps nobody from the others.
+pub(crate) fn run_again(shared: &Arc<Shared>) {
+    let Some(finders) = shared.settings.finders.clone() else { return };
+    let handle = Handle::background(Arc::clone(shared));
+    let mut retry_ms = RETRY_MS;
+    while shared.embed_again.wait() {
+        // Waiting otherwise would keep the database from closing.
+        if !shared.embed_again.wait_at_most(retry_ms) {
+            return;
+        }
+        for tenant in shared.unembedded.troubled() {
+            if let Err(error) = block_on(look(&handle, &finders, tenant, Turn::Again)) {
+                shared.unembedded.break_off(tenant, error);
+            }
+            shared.unembedded.note(tenant);
+        }
+        shared.embed.ring();
+        shared.nudge();
+        if shared.unembedded.troubled().is_empty() {
+            retry_ms = RETRY_MS;
+        } else {
             retry_ms = (retry_ms * 2).min(RETRY_MS_MAX);
-            failed.into_iter().for_each(|tenant| shared.unembedded.note(tenant));
-            shared.embed.ring();
+            shared.embed_again.ring();
         }
     }
 }
 
-/// Looks at every tenant that changed. Those with which something went wrong.
-async fn round(handle: &Handle, finders: &Finders) -> Vec<TenantNo> {
+/// Which of the two threads is at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// The one that asks models that have not failed.
+    First,
+    /// The one that asks those that have.
+    Again,
+}
+
+/// Looks at a tenant that changed.
+async fn look(handle: &Handle, finders: &Finders, number: TenantNo, turn: Turn) -> Result<()> {
     let shared = handle.shared();
-    let due = shared.unembedded.take();
-    let mut failed = Vec::new();
-    for number in due {
-        let done = async {
-            let view = View::now(handle, shared.tenants.root())?;
-            let tenants = crate::tenants::all(&view).await?;
-            drop(view);
-            let Some(tenant) = living(handle, &tenants, number).await? else { return Ok(()) };
-            unless_dropped(Embedding { handle, tenant: &tenant, finders }.work().await)
-        };
-        if let Err(error) = done.await {
-            shared.unembedded.fail(number, error);
-            failed.push(number);
+    let view = View::now(handle, shared.tenants.root())?;
+    let tenants = crate::tenants::all(&view).await?;
+    drop(view);
+    match living(handle, &tenants, number).await? {
+        Some(tenant) => {
+            let embedding = Embedding { handle, tenant: &tenant, finders, turn };
+            unless_dropped(embedding.work().await)
+        }
+        None => {
+            shared.unembedded.state().progress.remove(&number);
+            Ok(())
         }
     }
-    failed
 }
 
 /// Embedding the texts of one tenant.
@@ -171,133 +294,229 @@ struct Embedding<'a> {
     handle: &'a Handle,
     tenant: &'a Arc<Tenant>,
     finders: &'a Finders,
+    turn: Turn,
 }
 
 /// Texts of one table that one model reads.
 struct Wanted {
     table: TableNo,
+    name: String,
+    slot: Slot,
+    asked: String,
     spec: Spec,
     paths: Vec<Path>,
     embedder: Arc<dyn Embedder>,
 }
 
+/// What the tables of a tenant ask for.
+#[derive(Default)]
+struct Wishes {
+    wanted: Vec<Wanted>,
+    asked: HashMap<Wish, String>,
+    /// Those whose model is not there.
+    missing: Vec<(Wish, Failed)>,
+}
+
+/// How far a step came.
+enum Step {
+    Until(Version),
+    /// The model could not be asked.
+    Failed(Error),
+    /// Something was purged, or a table changed, so that it has to be begun anew.
+    Over,
+}
+
 impl Embedding<'_> {
     async fn work(&self) -> Result<()> {
         let shared = self.handle.shared();
+        let (number, unembedded) = (self.tenant.number, &shared.unembedded);
+        let erased = shared.erasures();
         let schemas = shared.schemas();
         let view = View::now(self.handle, self.tenant)?;
-        let (wanted, missing) = self.wanted(&view).await?;
-        self.forget(&view, &wanted).await?;
-        let before = shared.unembedded.until(self.tenant.number).unwrap_or(0).min(view.version);
+        let Wishes { mut wanted, asked, missing } = self.wishes(&view).await?;
+        if self.turn == Turn::First {
+            self.forget(&view, &asked, &wanted).await?;
+        }
+        let failed = unembedded.failed(number, &asked);
+        for (wish, why) in missing {
+            unembedded.fail(number, wish, why);
+        }
+        let is_again = self.turn == Turn::Again;
+        wanted.retain(|one| failed.contains(&one.wish()) == is_again);
+        let before = unembedded.until(number).unwrap_or(0).min(view.version);
         let mut positions = Vec::with_capacity(wanted.len());
         for one in &wanted {
-            match embedded(&view, one.table, &one.spec).await? {
+            positions.push(match embedded(&view, one.table, &one.spec).await? {
                 // What changed since may have had no text.
-                Some(position) => positions.push(position.max(before)),
-                None => positions.push(self.begin(&view, one).await?),
+                Some(position) => Some(position.max(before)),
+                None => match self.begin(&view, one, erased).await? {
+                    Step::Until(position) => Some(position),
+                    Step::Failed(why) => self.fail(one, why),
+                    Step::Over => return Ok(self.come_back()),
+                },
+            });
+        }
+        let Some(until) = self.follow(&wanted, &mut positions, schemas, erased).await? else {
+            return Ok(self.come_back());
+        };
+        match self.turn {
+            Turn::First => unembedded.done(number, until),
+            Turn::Again => {
+                let mended = wanted.iter().zip(&positions).filter(|(_, it)| it.is_some());
+                mended.for_each(|(one, _)| unembedded.mend(number, one.wish(), until));
             }
         }
-        let until = self.follow(&wanted, positions, schemas).await?;
-        match missing.into_iter().next() {
-            Some(missing) => Err(missing),
-            None => {
-                shared.unembedded.done(self.tenant.number, until);
-                Ok(())
-            }
-        }
+        // An index that nobody could look at for lack of its model can be now.
+        let wishes: HashSet<Wish> = wanted.iter().map(Wanted::wish).collect();
+        self.tenant.library.found(shared, &wishes).await;
+        Ok(())
+    }
+
+    /// Leaves the rest to the next look.
+    fn come_back(&self) {
+        let shared = self.handle.shared();
+        shared.unembedded.note(self.tenant.number);
+        shared.embed.ring();
+    }
+
+    /// Notes that a model failed. It is at no position then.
+    fn fail(&self, one: &Wanted, why: Error) -> Option<Version> {
+        let failed = Failed { table: one.name.clone(), asked: one.asked.clone(), why };
+        self.handle.shared().unembedded.fail(self.tenant.number, one.wish(), failed);
+        None
     }
 
     /// What the tables ask for, and which models are not there.
-    async fn wanted(&self, view: &View) -> Result<(Vec<Wanted>, Vec<Error>)> {
-        let (mut wanted, mut missing) = (Vec::new(), Vec::new());
+    async fn wishes(&self, view: &View) -> Result<Wishes> {
+        let mut wishes = Wishes::default();
         for table in view.all_tables().await? {
             if table.number < number::FIRST {
                 continue;
             }
-            let (specs, not_there) = Spec::of(&table.schema, self.finders);
-            missing.extend(not_there);
+            let asks = |slot: Slot| match slot {
+                Slot::Default => format!("{:?}", table.schema.embed),
+                Slot::Alt => format!("{:?}", table.schema.embed_alt),
+            };
+            let (specs, missing) = Spec::of(&table.schema, self.finders);
+            for (slot, why) in missing {
+                let (wish, asked) = ((table.number, slot), asks(slot));
+                wishes.asked.insert(wish, asked.clone());
+                let failed = Failed { table: table.name.clone(), asked, why };
+                wishes.missing.push((wish, failed));
+            }
             for spec in specs {
-                let Some(embedder) = spec.embedder(self.finders).transpose()? else { continue };
-                let Spec::Embedded { paths, .. } = &spec else { continue };
-                let paths = paths.clone();
-                wanted.push(Wanted { table: table.number, spec, paths, embedder });
+                let Spec::Embedded { slot, paths, .. } = &spec else { continue };
+                let (wish, asked) = ((table.number, *slot), asks(*slot));
+                wishes.asked.insert(wish, asked.clone());
+                let (slot, paths) = (*slot, paths.clone());
+                match spec.embedder(self.finders).expect("it has a model") {
+                    Ok(embedder) => wishes.wanted.push(Wanted {
+                        table: table.number,
+                        name: table.name.clone(),
+                        slot,
+                        asked,
+                        spec,
+                        paths,
+                        embedder,
+                    }),
+                    Err(why) => {
+                        let failed = Failed { table: table.name.clone(), asked, why };
+                        wishes.missing.push((wish, failed));
+                    }
+                }
             }
         }
-        Ok((wanted, missing))
+        Ok(wishes)
     }
 
-    /// Removes what is stored of tables and models that nobody asks for any more.
-    async fn forget(&self, view: &View, wanted: &[Wanted]) -> Result<()> {
+    /// Removes what is stored of tables and models that nobody asks for any more. What is known of
+    /// a table whose model is not there stays.
+    async fn forget(
+        &self,
+        view: &View,
+        asked: &HashMap<Wish, String>,
+        wanted: &[Wanted],
+    ) -> Result<()> {
         let mut batch = Batch::new();
         for row in view.rows(Range::prefix(keys::watermarks(self.tenant.number))).await? {
             let (_, name) = keys::watermark_split(&row.key)?;
-            let is_wanted = wanted.iter().any(|one| one.spec.watermark(one.table) == name);
-            if name.starts_with(WATERMARK) && !is_wanted {
+            let Some(said) = name.strip_prefix(WATERMARK) else { continue };
+            let table: Option<TableNo> = said.split(' ').next().and_then(|it| it.parse().ok());
+            let is_wanted = |one: &Wanted| one.spec.watermark(one.table) == name;
+            let is_there = |wish: &Wish| wanted.iter().any(|one| one.wish() == *wish);
+            let may_be = |wish: &Wish| Some(wish.0) == table && !is_there(wish);
+            if !wanted.iter().any(is_wanted) && !asked.keys().any(may_be) {
                 batch.delete(&row.key);
             }
         }
         if batch.is_empty() { Ok(()) } else { self.write(batch).await }
     }
 
-    /// Computes the texts of every record of a table; up to which version.
-    async fn begin(&self, view: &View, wanted: &Wanted) -> Result<Version> {
+    /// Computes the texts of every record of a table.
+    async fn begin(&self, view: &View, wanted: &Wanted, erased: u64) -> Result<Step> {
         let tenant = self.tenant.number;
         let mut next = Some(collect::records(tenant, wanted.table).rows(STEP_ROWS));
         while next.is_some() {
             let records = collect::page(&*view.source, &mut next).await?;
             let mut batch = Batch::new();
-            self.embed(wanted, &records, &mut batch).await?;
-            if !batch.is_empty() {
-                self.write(batch).await?;
+            if let Err(why) = self.embed(wanted, &records, &mut batch).await? {
+                return Ok(Step::Failed(why));
+            }
+            if !batch.is_empty() && !self.write_unless_erased(batch, erased).await? {
+                return Ok(Step::Over);
             }
         }
         let mut batch = Batch::new();
         self.mark(wanted, view.version, &mut batch);
-        self.write(batch).await?;
+        if !self.write_unless_erased(batch, erased).await? {
+            return Ok(Step::Over);
+        }
         // Now there is something to make the index of.
         self.ring_sealer();
-        Ok(view.version)
+        Ok(Step::Until(view.version))
     }
 
-    /// Computes the texts of what changed since; up to which version.
+    /// Computes the texts of what changed since; up to which version, unless it has to be begun
+    /// anew. Who fails has no position from then on.
     async fn follow(
         &self,
         wanted: &[Wanted],
-        mut positions: Vec<Version>,
+        positions: &mut [Option<Version>],
         schemas: u64,
-    ) -> Result<Version> {
+        erased: u64,
+    ) -> Result<Option<Version>> {
         let shared = self.handle.shared();
         loop {
             let view = View::now(self.handle, self.tenant)?;
-            self.pass_over(wanted, &mut positions, view.version).await?;
-            let behind = positions.iter().copied().filter(|position| *position < view.version);
-            let Some(from) = behind.min() else { return Ok(view.version) };
+            self.pass_over(wanted, positions, view.version).await?;
+            let there = positions.iter().flatten().copied();
+            let Some(from) = there.filter(|position| *position < view.version).min() else {
+                return Ok(Some(view.version));
+            };
             if shared.schemas() != schemas {
                 // Tables changed: what is wanted has to be looked at first.
-                shared.unembedded.note(self.tenant.number);
-                shared.embed.ring();
-                return Ok(from);
+                return Ok(None);
             }
             let changes = read(&view, from, STEP_ROWS).await?;
             let mut batch = Batch::new();
-            for (one, position) in wanted.iter().zip(&mut positions) {
-                if *position >= changes.until {
+            for (one, known) in wanted.iter().zip(positions.iter_mut()) {
+                let Some(position) = known.filter(|position| *position < changes.until) else {
                     continue;
-                }
-                if changes.is_cut {
-                    *position = self.begin(&view, one).await?;
-                    continue;
-                }
-                let new = new(&changes, one.table, *position);
-                self.embed(one, &new, &mut batch).await?;
-                let is_far = *position / VERSIONS_MAX < changes.until / VERSIONS_MAX;
-                *position = changes.until;
-                if !new.is_empty() || is_far {
-                    self.mark(one, *position, &mut batch);
-                }
+                };
+                let step = match changes.is_cut {
+                    true => self.begin(&view, one, erased).await?,
+                    false => self.step(one, &changes, position, &mut batch).await?,
+                };
+                *known = match step {
+                    Step::Until(position) => Some(position),
+                    Step::Failed(why) => self.fail(one, why),
+                    Step::Over => return Ok(None),
+                };
             }
             if !batch.is_empty() {
-                self.write(batch).await?;
+                if !self.write_unless_erased(batch, erased).await? {
+                    return Ok(None);
+                }
                 self.ring_sealer();
             }
         }
@@ -307,20 +526,46 @@ impl Embedding<'_> {
     async fn pass_over(
         &self,
         wanted: &[Wanted],
-        positions: &mut [Version],
+        positions: &mut [Option<Version>],
         until: Version,
     ) -> Result<()> {
         let touched = &self.handle.shared().touched;
         let mut batch = Batch::new();
-        for (one, position) in wanted.iter().zip(positions) {
-            if *position < until && touched.last(self.tenant.number, one.table) <= *position {
-                if *position / VERSIONS_MAX < until / VERSIONS_MAX {
+        for (one, known) in wanted.iter().zip(positions) {
+            let Some(position) = known.filter(|position| *position < until) else { continue };
+            if touched.last(self.tenant.number, one.table) <= position {
+                if position / VERSIONS_MAX < until / VERSIONS_MAX {
                     self.mark(one, until, &mut batch);
                 }
-                *position = until;
+                *known = Some(until);
             }
         }
         if batch.is_empty() { Ok(()) } else { self.write(batch).await }
+    }
+
+    /// Computes the texts of some changes of one table.
+    async fn step(
+        &self,
+        one: &Wanted,
+        changes: &Changes,
+        position: Version,
+        batch: &mut Batch,
+    ) -> Result<Step> {
+        let new = new(changes, one.table, position);
+        if let Err(why) = self.embed(one, &new, batch).await? {
+            return Ok(Step::Failed(why));
+        }
+        let is_far = position / VERSIONS_MAX < changes.until / VERSIONS_MAX;
+        if !new.is_empty() || is_far {
+            if self.handle.shared().settings.has(Bug::EmbeddedTooFar) {
+                let mut ahead = Batch::new();
+                self.mark(one, changes.until, &mut ahead);
+                self.write(ahead).await?;
+            } else {
+                self.mark(one, changes.until, batch);
+            }
+        }
+        Ok(Step::Until(changes.until))
     }
 
     fn ring_sealer(&self) {
@@ -334,8 +579,21 @@ impl Embedding<'_> {
         batch.put(&key, &frame(position, &[]));
     }
 
-    /// Computes what is not known of the texts of these records.
-    async fn embed(&self, wanted: &Wanted, records: &[Changed], batch: &mut Batch) -> Result<()> {
+    /// Computes what is not known of the texts of these records. That a model can't be asked is no
+    /// failure of the others.
+    async fn embed(
+        &self,
+        wanted: &Wanted,
+        records: &[Changed],
+        batch: &mut Batch,
+    ) -> Result<std::result::Result<(), Error>> {
+        match self.compute(wanted, records, batch).await {
+            Err(error) if error.kind() == ErrorKind::Closed => Err(error),
+            done => Ok(done),
+        }
+    }
+
+    async fn compute(&self, wanted: &Wanted, records: &[Changed], batch: &mut Batch) -> Result<()> {
         let (tenant, model) = (self.tenant.number, wanted.embedder.model_id());
         let mut by_key: BTreeMap<Vec<u8>, String> = BTreeMap::new();
         for record in records {
@@ -368,6 +626,23 @@ impl Embedding<'_> {
     async fn write(&self, batch: Batch) -> Result<()> {
         let view = View::now(self.handle, self.tenant)?;
         write_beside(&view, Beside { batch, ..Beside::default() }).await
+    }
+
+    /// Writes what a model said, unless something was purged since its texts were read: they may
+    /// have been among it. `false` if so.
+    async fn write_unless_erased(&self, batch: Batch, erased: u64) -> Result<bool> {
+        let shared = self.handle.shared();
+        let _passing = shared.erasing.pass(shared).await;
+        if shared.erasures() != erased {
+            return Ok(false);
+        }
+        self.write(batch).await.map(|()| true)
+    }
+}
+
+impl Wanted {
+    fn wish(&self) -> Wish {
+        (self.table, self.slot)
     }
 }
 

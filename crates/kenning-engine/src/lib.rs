@@ -74,7 +74,7 @@ pub use purge::Purged;
 pub use replay::{Refused, Replay, Said, SaidTable, Told, ToldChange};
 pub use sealed::{Embedders, Finders};
 pub use search::{Answer, Arm, Ask, Hit, Mode, SearchExplain, Why};
-pub use settings::{Isolation, Settings};
+pub use settings::{Isolation, SealingLimits, Settings};
 pub use states::Present;
 pub use stats::TenantSize;
 pub use table::{IndexState, Progress, TableInfo, Violation};

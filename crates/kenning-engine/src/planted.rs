@@ -32,4 +32,12 @@ pub enum Bug {
     MarkApart,
     /// The database does not note which backups there are of it.
     ForgetBackups,
+    /// A part is named by the list of an index before it is stored.
+    NameBeforePart,
+    /// The list of an index says that its parts are complete up to where only memory is.
+    SealedTooFar,
+    /// A part that is made of others does not end the rows that they ended.
+    LoseEnds,
+    /// How far texts were computed is committed before what was computed.
+    EmbeddedTooFar,
 }

@@ -445,9 +445,13 @@ impl Erasing<'_> {
         let Some(finders) = self.view.handle.shared().settings.finders.clone() else {
             return Ok(());
         };
-        let Some(table) = self.view.find_numbered(end.table).await? else { return Ok(()) };
-        let (specs, _) = Spec::of(&table.schema, &finders);
-        for spec in specs {
+        // Before it is told that nothing tells of it any more.
+        self.commit().await?;
+        let shared = Arc::clone(self.view.handle.shared());
+        let _passing = shared.erasing.pass(&shared).await;
+        let table = self.view.find_numbered(end.table).await?;
+        let specs = table.as_ref().map(|table| Spec::of(&table.schema, &finders).0);
+        for spec in specs.unwrap_or_default() {
             let Some(Ok(embedder)) = spec.embedder(&finders) else { continue };
             let Spec::Embedded { paths, .. } = &spec else { continue };
             for row in self.view.rows(keys::history_of(key)).await? {
@@ -459,9 +463,14 @@ impl Erasing<'_> {
                     self.batch.delete(&keys::vector(tenant, embedder.model_id(), &text));
                 }
             }
-            let watermark = spec.watermark(table.number);
+            let watermark = spec.watermark(end.table);
             self.batch.delete(&keys::watermark(self.view.tenant.number, &watermark));
         }
+        self.commit().await?;
+        // Who read it before may not write any more what was made of it.
+        shared.change_erasures();
+        shared.unembedded.redo(self.view.tenant.number);
+        shared.embed.ring();
         Ok(())
     }
 

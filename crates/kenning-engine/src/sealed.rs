@@ -6,7 +6,7 @@
 //! needs it first, a search or the sealer. A piece in memory becomes a part on the disk when there
 //! is enough of it; the list of parts, with the position up to which they are complete, is one
 //! entry in the store, written when the parts are durable. After a crash the rest is read from the
-//! log once more. Below [`seal::ROWS_MIN`] rows there are no parts at all.
+//! log once more. Below [`SealingLimits::rows_min`] rows there are no parts at all.
 //!
 //! Every row says from which version on it is there, and until when ([`roster`]), so one set of
 //! pieces serves the views of many versions. Rows that ended are left out when pieces are merged:
@@ -17,7 +17,9 @@
 //! What a model says of a text is computed later, and kept by the hash of the text. The position of
 //! an index over such vectors is how far they were computed.
 
+pub(crate) mod check; // against records
 pub(crate) mod collect; // records to rows
+pub(crate) mod damage; // parts that can't be read
 pub(crate) mod follow; // catching up with the log
 mod part; // the bytes of a part
 pub(crate) mod piece; // some rows, and what finds them
@@ -26,17 +28,19 @@ pub(crate) mod seal; // pieces to parts, in the background
 pub(crate) mod spec; // which indexes a table has
 pub(crate) mod state; // which parts an index has
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kenning_index::{Embedder, VectorIndex, WordIndex};
-use kenning_record::{TableNo, Version};
+use kenning_record::{TableNo, TenantNo, Version};
 use kenning_store::Result;
 
-use crate::shared::{Shared, Waiting};
+#[cfg(doc)]
+use crate::settings::SealingLimits;
+use crate::shared::{Gate, Passing, Shared};
 use piece::Piece;
-use spec::Spec;
+use spec::{Slot, Spec};
 
 /// What finds by words and by meaning. It is handed in from above, as stores are.
 #[derive(Clone)]
@@ -64,11 +68,11 @@ impl fmt::Debug for Finders {
 
 /// The sealed indexes of one tenant that somebody searched, or wrote enough to. They go with the last
 /// handle on the tenant, and are read again when they are asked for.
-#[derive(Default)]
 pub(crate) struct Library {
+    tenant: TenantNo,
     sight: Mutex<Arc<Sight>>,
-    /// Whether somebody changes the sight.
-    turn: AtomicBool,
+    /// Passed by who changes the sight.
+    turn: Arc<Gate>,
 }
 
 /// The indexes of a tenant as a search finds them. It is replaced, never changed.
@@ -77,6 +81,8 @@ pub(crate) struct Sight {
     /// At which version its tables were looked at; none if they never were.
     pub(crate) tables_at: Option<Version>,
     pub(crate) indexes: Vec<Arc<Index>>,
+    /// Indexes of which nothing can be said, because their model is not there.
+    pub(crate) missing: Vec<(TableNo, Slot)>,
 }
 
 /// One index.
@@ -99,6 +105,10 @@ pub(crate) struct Index {
 }
 
 impl Library {
+    pub(crate) fn new(tenant: TenantNo) -> Self {
+        Library { tenant, sight: Mutex::default(), turn: Arc::default() }
+    }
+
     pub(crate) fn sight(&self) -> Arc<Sight> {
         Arc::clone(&self.sight.lock().expect("no holder of this lock panics"))
     }
@@ -110,28 +120,19 @@ impl Library {
     }
 
     /// Waits until nobody else changes the sight.
-    async fn turn(self: &Arc<Self>, shared: &Arc<Shared>) -> Turn {
-        let waiting = Waiting::new(shared);
-        loop {
-            let seen = shared.published();
-            if !self.turn.swap(true, Ordering::AcqRel) {
-                return Turn { library: Arc::clone(self), shared: Arc::clone(shared) };
-            }
-            waiting.moved(seen).await;
-        }
+    async fn turn(&self, shared: &Arc<Shared>) -> Passing {
+        self.turn.pass(shared).await
     }
-}
 
-/// Held by who changes the sight of a library.
-struct Turn {
-    library: Arc<Library>,
-    shared: Arc<Shared>,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.library.turn.store(false, Ordering::Release);
-        self.shared.nudge();
+    /// Looks at the tables again, if the model of one of these was missing and now is there.
+    pub(crate) async fn found(&self, shared: &Arc<Shared>, wishes: &HashSet<(TableNo, Slot)>) {
+        let is_found = |sight: &Sight| sight.missing.iter().any(|it| wishes.contains(it));
+        if !is_found(&self.sight()) {
+            return;
+        }
+        let _turn = self.turn(shared).await;
+        let sight = self.sight();
+        self.show(Sight { tables_at: None, ..(*sight).clone() });
     }
 }
 

@@ -363,6 +363,7 @@ struct Search<'a> {
 /// A record that some arm found, as the view shows it.
 struct Shown {
     table: Arc<Table>,
+    version: Version,
     bytes: Bytes,
 }
 
@@ -370,7 +371,30 @@ struct Shown {
 type Whose = (TableNo, Id);
 
 impl Search<'_> {
+    /// Answers; where a part turns out to be damaged, without it.
     async fn run(&self) -> Result<Answer> {
+        match self.answer().await {
+            Err(error) if error.kind() == ErrorKind::Corrupt && self.distrust().await => {
+                self.answer().await
+            }
+            done => done,
+        }
+    }
+
+    /// Whether any part of what is searched is damaged. It is not asked any more.
+    async fn distrust(&self) -> bool {
+        let shared = self.view.handle.shared();
+        let library = &self.view.tenant.library;
+        let sight = library.sight();
+        let is_asked = |table: TableNo| self.tables.iter().any(|it| it.number == table);
+        let mut is_damaged = false;
+        for index in sight.indexes.iter().filter(|index| is_asked(index.table)) {
+            is_damaged |= library.distrust(shared, index).await;
+        }
+        is_damaged
+    }
+
+    async fn answer(&self) -> Result<Answer> {
         let mut arms = Arms::open(self).await?;
         let wanted = self.ask.limit + self.ask.offset;
         let mut depth = arms::depth(wanted);
@@ -386,7 +410,7 @@ impl Search<'_> {
                 continue;
             }
             let ranked =
-                fuse::fuse(self.ask.mode, &arms, &found, |whose| shown.contains_key(whose));
+                fuse::fuse(self.ask.mode, &arms, &found, |whose| Some(shown.get(whose)?.version));
             let kept = ranked.into_iter().filter(|hit| self.is_kept(hit.score));
             let page = kept.skip(self.ask.offset).take(self.ask.limit);
             let hits = page.map(|ranked| {
@@ -427,7 +451,7 @@ impl Search<'_> {
                 outdated += 1;
                 continue;
             }
-            shown.insert(*whose, Shown { table: Arc::clone(table), bytes });
+            shown.insert(*whose, Shown { table: Arc::clone(table), version: from, bytes });
         }
         Ok(outdated)
     }

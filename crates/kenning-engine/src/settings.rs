@@ -14,6 +14,27 @@ pub enum Isolation {
     Snapshot,
 }
 
+/// When rows of an index over words or vectors become a part, and parts become one. No answer
+/// depends on them, only what it costs; small ones let a test seal and merge much of little.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealingLimits {
+    /// Rows of an index that are kept in memory before they become a part. A part of fewer gets no
+    /// graph.
+    pub rows_min: usize,
+    /// Changes of a tenant after which the sealer looks.
+    pub changes_min: u64,
+    /// Rows of a part that is made of records.
+    pub part_rows: usize,
+    /// Parts of an index; of more some become one.
+    pub parts_max: usize,
+}
+
+impl Default for SealingLimits {
+    fn default() -> Self {
+        SealingLimits { rows_min: 5_000, changes_min: 1_000, part_rows: 200_000, parts_max: 8 }
+    }
+}
+
 /// The settings of an open database. None of them is stored; since
 /// when history is kept is.
 #[derive(Clone, Debug)]
@@ -37,6 +58,8 @@ pub struct Settings {
     pub retries_max: u32,
     /// What finds by words and by meaning; without it nothing does.
     pub finders: Option<Finders>,
+    /// When what is written becomes parts of the indexes over words and vectors.
+    pub sealing: SealingLimits,
     /// A bug to plant, in tests of the tests.
     #[doc(hidden)]
     pub planted: Option<Bug>,
@@ -54,6 +77,7 @@ impl Default for Settings {
             window_keys_max: 1_000_000,
             retries_max: 10_000,
             finders: None,
+            sealing: SealingLimits::default(),
             planted: None,
         }
     }

@@ -15,6 +15,7 @@ use crate::cache::{Cache, CacheKey, cache_key};
 use crate::committer::Queue;
 use crate::embedding::{Asked, Unembedded};
 use crate::purge::IsTrimming;
+use crate::sealed::damage::Damaged;
 use crate::sealed::seal::Unsealed;
 use crate::settings::Settings;
 use crate::tenant::Tenants;
@@ -57,13 +58,18 @@ pub(crate) struct Shared {
     pub(crate) seal: Signal,
     pub(crate) unsealed: Unsealed,
     pub(crate) embed: Signal,
+    pub(crate) embed_again: Signal,
     pub(crate) unembedded: Unembedded,
     pub(crate) touched: Touched,
+    pub(crate) damaged: Damaged,
     pub(crate) asked: Asked,
     /// Whether the sealer and the embedder are there.
     pub(crate) is_followed: AtomicBool,
     /// The keys of the marks that somebody moves.
     pub(crate) marks: Mutex<BTreeSet<Vec<u8>>>,
+    /// How often something was purged, and who may say so or write what depends on it.
+    erasures: AtomicU64,
+    pub(crate) erasing: Arc<Gate>,
     /// Whether somebody removes the past.
     pub(crate) trimming: IsTrimming,
 }
@@ -125,6 +131,7 @@ impl Shared {
         let head = Arc::new(head.with_cache(&cache));
         let hasher = Hasher::new(world.random());
         let touched = Touched::new(head.version);
+        let changes_min = settings.sealing.changes_min;
         Shared {
             hasher,
             world,
@@ -145,13 +152,17 @@ impl Shared {
             sweep: Signal::default(),
             build: Signal::default(),
             seal: Signal::default(),
-            unsealed: Unsealed::default(),
+            unsealed: Unsealed::new(changes_min),
             embed: Signal::default(),
+            embed_again: Signal::default(),
             unembedded: Unembedded::default(),
             touched,
+            damaged: Damaged::default(),
             asked: Asked::default(),
             is_followed: AtomicBool::new(false),
             marks: Mutex::default(),
+            erasures: AtomicU64::new(0),
+            erasing: Arc::default(),
             trimming: IsTrimming::default(),
         }
     }
@@ -197,6 +208,17 @@ impl Shared {
         }
         self.version.store(version, Ordering::Release);
         self.nudge();
+    }
+
+    /// A number that changes with every purge, when log and records tell nothing more of what is
+    /// purged: what was read before must not be written any more.
+    pub(crate) fn erasures(&self) -> u64 {
+        self.erasures.load(Ordering::Acquire)
+    }
+
+    /// Makes that number change. Only who passes `erasing` may.
+    pub(crate) fn change_erasures(&self) {
+        self.erasures.fetch_add(1, Ordering::Release);
     }
 
     /// Leaves it to the sealer and the embedder to follow what changed of these tenants.
@@ -264,6 +286,7 @@ impl Shared {
         self.build.close();
         self.seal.close();
         self.embed.close();
+        self.embed_again.close();
         self.nudge();
         drop(open);
     }
@@ -329,6 +352,39 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.shared.wakers().remove(&self.who);
+    }
+}
+
+/// Lets one pass at a time. Who waits holds up no thread.
+#[derive(Default)]
+pub(crate) struct Gate {
+    taken: AtomicBool,
+}
+
+/// Held by who passes a gate.
+pub(crate) struct Passing {
+    gate: Arc<Gate>,
+    shared: Arc<Shared>,
+}
+
+impl Gate {
+    /// Waits until nobody else passes.
+    pub(crate) async fn pass(self: &Arc<Self>, shared: &Arc<Shared>) -> Passing {
+        let waiting = Waiting::new(shared);
+        loop {
+            let seen = shared.published();
+            if !self.taken.swap(true, Ordering::AcqRel) {
+                return Passing { gate: Arc::clone(self), shared: Arc::clone(shared) };
+            }
+            waiting.moved(seen).await;
+        }
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        self.gate.taken.store(false, Ordering::Release);
+        self.shared.nudge();
     }
 }
 

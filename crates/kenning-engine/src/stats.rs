@@ -56,6 +56,7 @@ pub(crate) async fn stats(database: &Database) -> Result<Json> {
         "log": {"entries": log.rows, "is_estimate": log.is_estimate},
         "building": building.iter().map(Building::to_json).collect::<Vec<_>>(),
         "sealed": crate::sealed::state::told(&view).await?,
+        "sealed_damage": crate::sealed::state::damage_told(&view).await?,
         "embedding": shared.unembedded.to_json(view.tenant.number),
         "bytes": {
             "tenant": by_space(&*store, keys::ranges_of(view.tenant.number)).await?,

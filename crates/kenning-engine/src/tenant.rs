@@ -38,7 +38,7 @@ pub(crate) struct Tenant {
     /// Its names, if somebody looked for one that is like another; forgotten likewise.
     pub(crate) names: Names,
     /// Its sealed indexes; forgotten likewise.
-    pub(crate) library: Arc<Library>,
+    pub(crate) library: Library,
     tables: Vec<Arc<Table>>,
     dropped: AtomicBool,
 }
@@ -59,7 +59,7 @@ impl Tenant {
             name: name.into(),
             compiled: Tables::default(),
             names: Names::default(),
-            library: Arc::default(),
+            library: Library::new(tenant),
             tables,
             dropped: AtomicBool::new(false),
         })

@@ -16,7 +16,7 @@ use kenning_store::{Bytes, Error, Finding, KeyReader, Range, Result, Row, Space}
 use crate::database::Handle;
 use crate::shared::Head;
 use crate::table::Table;
-use crate::tenant::Tenant;
+use crate::tenant::{TENANT_DROPPED, Tenant};
 use crate::view::{At, View};
 
 /// Findings after which looking for more is of no use.
@@ -62,6 +62,7 @@ pub(crate) async fn verify(handle: &Handle, at: Option<Version>) -> Result<Vec<F
     }
     if at.is_none() {
         report.whole(&root).await?;
+        report.sealed(&root).await?;
     }
     Ok(report.findings)
 }
@@ -80,6 +81,24 @@ impl Report {
 
     fn is_full(&self) -> bool {
         self.findings.len() >= FINDINGS_MAX
+    }
+
+    /// The indexes over words and vectors, of every tenant.
+    async fn sealed(&mut self, root: &View) -> Result<()> {
+        let handle = &root.handle;
+        let Some(finders) = &handle.shared().settings.finders else { return Ok(()) };
+        for (name, _) in crate::tenants::all(root).await? {
+            let Some(tenant) = crate::tenants::find(handle, &name).await? else { continue };
+            let found = match crate::sealed::check::check(handle, &tenant, finders).await {
+                // What is left of it is cleared away.
+                Err(error) if error.code() == TENANT_DROPPED => continue,
+                found => found?,
+            };
+            if !tenant.is_dropped() {
+                found.into_iter().for_each(|it| self.add(it.code, it.message));
+            }
+        }
+        Ok(())
     }
 
     /// What belongs to no tenant: the head, clock, outcomes, watermarks, marks; and all history.

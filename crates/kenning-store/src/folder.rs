@@ -302,8 +302,8 @@ impl Folder {
         Ok(Some(Bytes::from(read)))
     }
 
-    /// All of `part`, mapped; `None` if there is no such part. Its length is checked, and nothing
-    /// else.
+    /// All of `part`, mapped; `None` if there is no such part. It is read once and checked, past
+    /// the map: so what is looked at later is all that takes memory.
     pub fn map_part(&self, part: PartId) -> Result<Option<Bytes>> {
         let path = self.part_path(part);
         let failed = |error| io_error("mapping", &path, error);
@@ -311,14 +311,10 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(failed)?,
         };
+        let checked = check_part_file(&file).map_err(failed)?;
+        checked.map_err(|why| damaged_part(part, why))?;
         let mapped = Bytes::from_owner(crate::raw::map(&file).map_err(failed)?);
-        let size = mapped.len().checked_sub(TRAILER_BYTES);
-        let size = size.ok_or_else(|| damaged_part(part, "it is cut"))?;
-        let said = mapped[size..].first_chunk().map(|said| u64::from_le_bytes(*said));
-        if said != Some(size as u64) {
-            return Err(damaged_part(part, "it is cut"));
-        }
-        Ok(Some(mapped.slice(..size)))
+        Ok(Some(mapped.slice(..mapped.len() - TRAILER_BYTES)))
     }
 
     /// Removes `part`, present or not.
@@ -344,7 +340,7 @@ impl Folder {
     pub fn verify_parts(&self) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         for part in self.parts()? {
-            let found = match self.check_part_file(part) {
+            let found = match File::open(self.part_path(part)).and_then(|it| check_part_file(&it)) {
                 // Dropped since it was listed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => Err(error.to_string()),
@@ -355,27 +351,6 @@ impl Folder {
             }
         }
         Ok(findings)
-    }
-
-    /// Reads a part in pieces, whatever its size.
-    fn check_part_file(&self, part: PartId) -> io::Result<Result<(), &'static str>> {
-        let mut file = File::open(self.part_path(part))?;
-        let file_bytes = file.metadata()?.len();
-        let Some(size) = file_bytes.checked_sub(TRAILER_BYTES as u64) else {
-            return Ok(Err("it is cut"));
-        };
-        let mut sum = crc32fast::Hasher::new();
-        let mut chunk = vec![0; CHUNK_BYTES];
-        let mut left = size;
-        while left > 0 {
-            let chunk_bytes = usize::try_from(left.min(CHUNK_BYTES as u64)).expect("a chunk");
-            file.read_exact(&mut chunk[..chunk_bytes])?;
-            sum.update(&chunk[..chunk_bytes]);
-            left -= chunk_bytes as u64;
-        }
-        let mut trailer = [0; TRAILER_BYTES];
-        file.read_exact(&mut trailer)?;
-        Ok(check_trailer(sum, size, &trailer))
     }
 
     fn copy_parts(&self, target: &Folder) -> Result<()> {
@@ -516,6 +491,26 @@ fn trailer(bytes: &[u8]) -> [u8; TRAILER_BYTES] {
 
 fn is_same(there: &[u8], bytes: &[u8], trailer: &[u8]) -> bool {
     there.strip_suffix(trailer) == Some(bytes)
+}
+
+/// Reads a part in pieces, whatever its size.
+fn check_part_file(mut file: &File) -> io::Result<Result<(), &'static str>> {
+    let file_bytes = file.metadata()?.len();
+    let Some(size) = file_bytes.checked_sub(TRAILER_BYTES as u64) else {
+        return Ok(Err("it is cut"));
+    };
+    let mut sum = crc32fast::Hasher::new();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut left = size;
+    while left > 0 {
+        let chunk_bytes = usize::try_from(left.min(CHUNK_BYTES as u64)).expect("a chunk");
+        file.read_exact(&mut chunk[..chunk_bytes])?;
+        sum.update(&chunk[..chunk_bytes]);
+        left -= chunk_bytes as u64;
+    }
+    let mut trailer = [0; TRAILER_BYTES];
+    file.read_exact(&mut trailer)?;
+    Ok(check_trailer(sum, size, &trailer))
 }
 
 /// Checks a part with its trailer.

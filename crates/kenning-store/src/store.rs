@@ -55,8 +55,8 @@ pub trait Store: Send + Sync + 'static {
         bytes: std::ops::Range<u64>,
     ) -> BoxFuture<'_, Result<Option<Bytes>>>;
 
-    /// All bytes of a blob, mapped into memory where it is a file: they are read when they are
-    /// looked at, and not checked. `None` when there is no such blob. They stay when it is removed.
+    /// All bytes of a blob, mapped into memory where it is a file. They are checked once, now:
+    /// damage is `Corrupt`. `None` when there is no such blob. They stay when it is removed.
     fn map_part(&self, part: PartId) -> BoxFuture<'_, Result<Option<Bytes>>>;
 
     /// Removes a blob, present or not.

@@ -37,11 +37,12 @@ mod world;
 
 pub use kenning_embed::{Endpoint, Hashing, KNOWN_MODELS, KnownFile, KnownModel, known_model};
 pub use kenning_engine::{Answer, Arm, Ask, Hit, Mode, SearchExplain, Why};
-pub use kenning_engine::{At, IndexState, Isolation, Link, LogRow, Past, Settings, Step};
+pub use kenning_engine::{At, IndexState, Isolation, Link, LogRow, Past};
 pub use kenning_engine::{BackedUp, Backup, BackupOptions, KnownBackup, list_backups};
 pub use kenning_engine::{Bug, Building, Change, Committed, Merged, Progress, Pruned, Purged};
 pub use kenning_engine::{ContentHash, Database, Encoded, Explain, Follower, Stop, Tail};
 pub use kenning_engine::{Fuzzy, Near};
+pub use kenning_engine::{SealingLimits, Settings, Step};
 pub use kenning_engine::{
     TableInfo, TenantSize, Transaction, TransactionId, View, Violation, Walk, WalkDirection,
 };

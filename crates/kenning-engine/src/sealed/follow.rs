@@ -1,15 +1,16 @@
 //! Catching up with the log.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use kenning_record::{LogEntry, TableNo, Version, entry, keys};
-use kenning_store::{Result, Row};
+use kenning_record::{Id, LogEntry, TableNo, Version, entry, keys};
+use kenning_store::{Error, ErrorKind, PartId, Result, Row};
 
 use super::collect::{self, Changed, Collect};
+use super::damage::Damage;
 use super::piece::{Merge, Piece, PieceDraft};
 use super::roster::Change;
-use super::seal::ROWS_MIN;
 use super::spec::Spec;
 use super::state::State;
 use super::{Finders, Index, Library, Sight};
@@ -32,17 +33,13 @@ pub(crate) async fn embedded(view: &View, table: TableNo, spec: &Spec) -> Result
 impl Library {
     /// The indexes, with everything up to the version of `view`, which is one of the present; those
     /// over what a model says as far as it was computed.
-    pub(crate) async fn follow(
-        self: &Arc<Self>,
-        view: &View,
-        finders: &Finders,
-    ) -> Result<Arc<Sight>> {
+    pub(crate) async fn follow(&self, view: &View, finders: &Finders) -> Result<Arc<Sight>> {
         let shared = view.handle.shared();
         loop {
             // Before the sight: tables that change later are looked at later.
             let schemas = shared.schemas();
             let sight = self.sight();
-            let targets = Targets::of(view, &sight).await?;
+            let targets = Targets::of(view, &sight, finders).await?;
             if sight.tables_at == Some(schemas) && targets.lag(&sight).is_none() {
                 return Ok(sight);
             }
@@ -53,7 +50,7 @@ impl Library {
                 self.show(look(&now, &sight, schemas, finders).await?);
                 continue;
             }
-            let targets = Targets::of(view, &sight).await?;
+            let targets = Targets::of(view, &sight, finders).await?;
             if let Some(from) = targets.lag(&sight) {
                 self.show(step(view, &sight, &targets, from, finders).await?);
             }
@@ -65,10 +62,12 @@ impl Library {
 struct Targets(Vec<Version>);
 
 impl Targets {
-    async fn of(view: &View, sight: &Sight) -> Result<Self> {
+    async fn of(view: &View, sight: &Sight, finders: &Finders) -> Result<Self> {
         let mut targets = Vec::with_capacity(sight.indexes.len());
         for index in &sight.indexes {
             targets.push(match index.spec.model() {
+                // Which texts a record has only its model says.
+                Some(_) if is_missing(index, finders) => 0,
                 Some(_) => embedded(view, index.table, &index.spec).await?.unwrap_or(0),
                 None => view.version,
             });
@@ -82,6 +81,10 @@ impl Targets {
             |(index, target): &(&Arc<Index>, &Version)| index.is_ready && index.position < **target;
         sight.indexes.iter().zip(&self.0).filter(behind).map(|(index, _)| index.position).min()
     }
+}
+
+fn is_missing(index: &Index, finders: &Finders) -> bool {
+    index.spec.embedder(finders).is_some_and(|embedder| embedder.is_err())
 }
 
 /// Changes of the log, by their table.
@@ -160,16 +163,25 @@ pub(crate) async fn read(view: &View, after: Version, rows_max: usize) -> Result
 }
 
 impl Changes {
+    /// Of a record that a transaction changed several times the last change is what it is since.
     fn take(&mut self, entry: &LogEntry<'_>, row: &Row) -> Result<usize> {
         let version = entry.head.version;
         let mut rows = 1;
+        let mut known: HashMap<(TableNo, Id), usize> = HashMap::new();
         for change in entry.changes() {
             let change = change?;
             rows += 1;
             if change.table >= number::FIRST {
                 let payload = change.after.map(|after| row.value.slice_ref(after));
                 let changed = Changed { change: Change { id: change.id, version }, payload };
-                self.by_table.entry(change.table).or_default().push(changed);
+                let of_table = self.by_table.entry(change.table).or_default();
+                match known.entry((change.table, change.id)) {
+                    Entry::Occupied(place) => of_table[*place.get()] = changed,
+                    Entry::Vacant(place) => {
+                        place.insert(of_table.len());
+                        of_table.push(changed);
+                    }
+                }
             }
         }
         Ok(rows)
@@ -202,12 +214,16 @@ fn settle(index: &mut Index, finders: &Finders) -> Result<()> {
 
 /// The sight with an index for whatever the tables ask for by now.
 async fn look(now: &View, sight: &Sight, schemas: u64, finders: &Finders) -> Result<Sight> {
-    let mut indexes = Vec::new();
+    let (mut indexes, mut missing) = (Vec::new(), Vec::new());
     for table in now.all_tables().await? {
         if table.number < number::FIRST {
             continue;
         }
-        let (specs, _) = Spec::of(&table.schema, finders);
+        let (specs, not_there) = Spec::of(&table.schema, finders);
+        for (slot, _) in not_there {
+            missing.push((table.number, slot));
+            indexes.extend(sight.index(table.number, slot.name()).cloned());
+        }
         for spec in specs {
             let index = match sight.index(table.number, &spec.name()) {
                 Some(known) if *known.spec == spec => Arc::clone(known),
@@ -217,17 +233,31 @@ async fn look(now: &View, sight: &Sight, schemas: u64, finders: &Finders) -> Res
             indexes.push(index);
         }
     }
-    Ok(Sight { tables_at: Some(schemas), indexes })
+    Ok(Sight { tables_at: Some(schemas), indexes, missing })
 }
 
-/// The index as it is stored; a small one of which nothing is stored is made of its records.
+/// The index as it is stored; a small one of which nothing is stored is made of its records. If
+/// what is stored is damaged, the sealer makes it anew.
 async fn open(now: &View, table: &Table, spec: Spec, finders: &Finders) -> Result<Index> {
     let key = keys::sealed(now.tenant.number, table.number, &spec.name());
     let stored = now.source.get(&key).await?;
-    if let Some(state) = stored.and_then(|bytes| State::decode(&bytes).ok())
-        && let Some(index) = open_parts(now, table, &state, finders).await?
-    {
-        return Ok(Index { is_stale: state.spec != spec, ..index });
+    let is_stored = stored.is_some();
+    if let Some(bytes) = stored {
+        let opened = match State::decode(&bytes) {
+            Ok(state) => open_parts(now, table, &state, finders).await?,
+            Err(error) => Err((None, error)),
+        };
+        match opened {
+            Ok(index) => return Ok(Index { is_stale: *index.spec != spec, ..index }),
+            Err((part, why)) => {
+                let (index, why) = (spec.name(), why.to_string());
+                let damage = Damage { table: table.number, index, part, why };
+                now.handle.shared().damaged.note(now.tenant.number, damage);
+            }
+        }
+        let shared = now.handle.shared();
+        shared.unsealed.ask(now.tenant.number);
+        shared.seal.ring();
     }
     let spec = Arc::new(spec);
     let mut index = Index {
@@ -245,7 +275,7 @@ async fn open(now: &View, table: &Table, spec: Spec, finders: &Finders) -> Resul
         let Some(until) = embedded(now, table.number, &spec).await? else { return Ok(index) };
         (index.position, index.sealed_at) = (until, until);
     }
-    if let Some(draft) = few(now, &index, finders).await? {
+    if !is_stored && let Some(draft) = few(now, &index, finders).await? {
         index.is_ready = true;
         if !draft.is_empty() {
             index.push(draft.finish(finders, &spec)?);
@@ -254,13 +284,16 @@ async fn open(now: &View, table: &Table, spec: Spec, finders: &Finders) -> Resul
     Ok(index)
 }
 
-/// The parts of an index; `None` if one of them is missing or damaged.
+/// Which part could not be opened, and why.
+type Unopened = (Option<PartId>, Error);
+
+/// The parts of an index, unless one of them is missing or damaged.
 async fn open_parts(
     now: &View,
     table: &Table,
     state: &State,
     finders: &Finders,
-) -> Result<Option<Index>> {
+) -> Result<std::result::Result<Index, Unopened>> {
     let store = now.handle.shared().store()?;
     let mut index = Index {
         table: table.number,
@@ -273,15 +306,21 @@ async fn open_parts(
         is_stale: false,
     };
     for part in &state.parts {
-        let Some(bytes) = store.map_part(*part).await? else { return Ok(None) };
-        let Ok(piece) = Piece::open(finders, &state.spec, Some(*part), &bytes) else {
-            return Ok(None);
-        };
-        index.push(piece);
+        let mapped = store.map_part(*part).await.and_then(|bytes| {
+            bytes.ok_or_else(|| Error::corrupt("PART_MISSING", format!("part {part} is gone")))
+        });
+        let opened = mapped.and_then(|it| Piece::open(finders, &state.spec, Some(*part), &it));
+        match opened {
+            Ok(piece) => index.push(piece),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                return Ok(Err((Some(*part), error)));
+            }
+            Err(error) => return Err(error),
+        }
         let (last, others) = index.pieces.split_last().expect("one was pushed just now");
         others.iter().for_each(|other| last.roster.outdate(&other.roster));
     }
-    Ok(Some(index))
+    Ok(Ok(index))
 }
 
 /// The rows of a table that has few of them.
@@ -289,7 +328,8 @@ async fn few(now: &View, index: &Index, finders: &Finders) -> Result<Option<Piec
     let (tenant, source) = (now.tenant.number, &now.source);
     let collect = Collect { finders, spec: &index.spec, tenant, source };
     let mut draft = PieceDraft::default();
-    let mut next = Some(collect::records(tenant, index.table).rows(ROWS_MIN));
+    let rows_min = now.handle.shared().settings.sealing.rows_min.max(1);
+    let mut next = Some(collect::records(tenant, index.table).rows(rows_min));
     let mut rows = 0;
     while next.is_some() {
         let mut records = collect::page(&**source, &mut next).await?;
@@ -297,7 +337,7 @@ async fn few(now: &View, index: &Index, finders: &Finders) -> Result<Option<Piec
         // What is newer than the position comes with the log.
         records.retain(|it| it.change.version <= index.position);
         collect.take(&records, &mut draft).await?;
-        if rows >= ROWS_MIN || draft.bytes() > STEP_BYTES {
+        if rows >= rows_min || draft.bytes() > STEP_BYTES {
             return Ok(None);
         }
     }

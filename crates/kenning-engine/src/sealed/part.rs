@@ -75,7 +75,9 @@ pub(crate) fn decode(kind: Kind, bytes: &Bytes) -> Result<(Roster, Bytes)> {
         let roster = bytes.get(HEAD_BYTES..HEAD_BYTES.checked_add(size(ROSTER_BYTES_AT)?)?)?;
         let body_at = size(BODY_AT_AT)?;
         let body_until = body_at.checked_add(size(BODY_BYTES_AT)?)?;
+        let between = bytes.get(HEAD_BYTES + roster.len()..body_at)?;
         let fits = known
+            && between.iter().all(|byte| *byte == 0)
             && body_at.is_multiple_of(ALIGNMENT)
             && body_until == bytes.len()
             && number(ROSTER_SUM_AT) == crc32fast::hash(roster);

@@ -150,6 +150,12 @@ impl PieceDraft {
         self.vectors.extend_from_slice(vector);
     }
 
+    /// The vector of a row, if it has one.
+    pub(crate) fn vector_of(&self, row: usize) -> Option<&[f32]> {
+        let dimensions = self.vectors.len().checked_div(self.rows())?;
+        self.vectors.get(row * dimensions..(row + 1) * dimensions)
+    }
+
     pub(crate) fn gone(&mut self, change: Change) {
         self.bytes += size_of::<Change>();
         self.roster.gone.push(change);
@@ -205,9 +211,9 @@ impl Merge<'_> {
                     draft.gone.push(change);
                 }
             }
-            if !self.whole {
-                draft.gone.extend_from_slice(roster.gone());
-            }
+            // A row that is kept because somebody may look at it still has to end when it did.
+            let ends = |gone: &&Change| !self.whole || gone.version > self.ended;
+            draft.gone.extend(roster.gone().iter().filter(ends));
             kept.push(keep);
         }
         let body = self.body(pieces, &kept)?;

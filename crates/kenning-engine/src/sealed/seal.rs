@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
-use kenning_record::{End, TenantNo, Version, keys};
+use kenning_record::{End, TableNo, TenantNo, Version, keys};
 use kenning_store::{Batch, Bytes, PartId, Range, Result, Space, block_on};
 
 use super::collect::{self, Collect};
@@ -22,22 +22,17 @@ use super::state::State;
 use super::{Finders, Index, Sight};
 use crate::database::Handle;
 use crate::log::{Beside, write_beside};
+use crate::planted::Bug;
+use crate::settings::SealingLimits;
 use crate::shared::Shared;
 use crate::sweep::{living, unless_dropped};
 use crate::tenant::Tenant;
 use crate::view::View;
 
-/// Rows of an index that are kept in memory before they become a part.
-pub(crate) const ROWS_MIN: usize = 5_000;
-/// Bytes of them, whatever their number.
+/// Bytes of an index that are kept in memory before they become a part, whatever the rows.
 const BYTES_MIN: usize = 32 << 20;
-/// Rows, and bytes, of a part that is made of records.
-const PART_ROWS: usize = 200_000;
+/// Bytes of a part that is made of records, whatever the rows.
 const PART_BYTES: usize = 512 << 20;
-/// Parts of an index.
-pub(crate) const PARTS_MAX: usize = 8;
-/// Changes of a tenant after which the sealer looks.
-const CHANGES_MIN: u64 = 1_000;
 /// Changes of a tenant that may wait for the sealer before writers wait for it, too.
 const CHANGES_MAX: u64 = 200_000;
 /// Versions after which even a little is made a part, so that there is less of the log to read.
@@ -46,23 +41,28 @@ const VERSIONS_MAX: Version = 50_000;
 const THREADS: usize = 2;
 
 /// What waits for the sealer: how much each tenant changed since it was looked at.
-#[derive(Default)]
 pub(crate) struct Unsealed {
     tenants: Mutex<HashMap<TenantNo, u64>>,
+    /// Changes of a tenant after which the sealer looks.
+    changes_min: u64,
 }
 
 impl Unsealed {
+    pub(crate) fn new(changes_min: u64) -> Self {
+        Unsealed { tenants: Mutex::default(), changes_min: changes_min.max(1) }
+    }
+
     /// Notes that a tenant changed; whether the sealer should look.
     pub(crate) fn note(&self, tenant: TenantNo, changes: u64) -> bool {
         let mut tenants = self.tenants();
         let known = tenants.entry(tenant).or_default();
         *known += changes;
-        *known >= CHANGES_MIN
+        *known >= self.changes_min
     }
 
     /// Notes that the sealer should look at a tenant.
     pub(crate) fn ask(&self, tenant: TenantNo) {
-        self.note(tenant, CHANGES_MIN);
+        self.note(tenant, self.changes_min);
     }
 
     /// Whether a tenant changes faster than the sealer keeps up with.
@@ -73,6 +73,7 @@ impl Unsealed {
     /// The tenants to look at, and how much each changed.
     fn due(&self) -> Vec<(TenantNo, u64)> {
         let tenants = self.tenants();
+        let is_due = |(_, changes): &(TenantNo, u64)| *changes >= self.changes_min;
         tenants.iter().map(|(tenant, changes)| (*tenant, *changes)).filter(is_due).collect()
     }
 
@@ -90,10 +91,6 @@ impl Unsealed {
     fn tenants(&self) -> std::sync::MutexGuard<'_, HashMap<TenantNo, u64>> {
         self.tenants.lock().expect("no holder of this lock panics")
     }
-}
-
-fn is_due((_, changes): &(TenantNo, u64)) -> bool {
-    *changes >= CHANGES_MIN
 }
 
 /// Seals until the database is closed.
@@ -154,6 +151,12 @@ pub(crate) async fn compact(handle: &Handle, tenant: &Arc<Tenant>) -> Result<()>
     Sealing { handle, tenant, finders: &finders }.compact().await
 }
 
+/// Every index of a table anew.
+pub(crate) async fn remake(handle: &Handle, tenant: &Arc<Tenant>, table: TableNo) -> Result<()> {
+    let Some(finders) = handle.shared().settings.finders.clone() else { return Ok(()) };
+    Sealing { handle, tenant, finders: &finders }.remake(table).await
+}
+
 /// Removes what the indexes still have of a record that was purged.
 pub(crate) async fn erase(handle: &Handle, tenant: &Arc<Tenant>, end: End) -> Result<()> {
     let Some(finders) = handle.shared().settings.finders.clone() else { return Ok(()) };
@@ -206,13 +209,23 @@ impl Sealing<'_> {
         for index in &sight.indexes {
             let is_done = match &index.pieces[..] {
                 [] => true,
-                [only] => only.part.is_some() && has_graph(only) && only.roster.dead() == 0,
+                [only] => only.part.is_some() && self.is_fast(only) && only.roster.dead() == 0,
                 _ => false,
             };
             let rows: u64 = index.pieces.iter().map(|piece| u64::from(piece.rows())).sum();
-            if index.is_ready && !is_done && rows >= ROWS_MIN as u64 {
+            if index.is_ready && !is_done && rows >= self.rows_min() {
                 self.merge(index, &index.pieces, true).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Makes every index of a table anew, of its records. Each one serves until the new one is
+    /// complete.
+    async fn remake(&self, table: TableNo) -> Result<()> {
+        let sight = self.follow().await?;
+        for index in sight.indexes.iter().filter(|index| index.table == table) {
+            self.make(index).await?;
         }
         Ok(())
     }
@@ -242,6 +255,24 @@ impl Sealing<'_> {
         }
     }
 
+    fn limits(&self) -> &SealingLimits {
+        &self.handle.shared().settings.sealing
+    }
+
+    fn rows_min(&self) -> u64 {
+        self.limits().rows_min.max(1) as u64
+    }
+
+    /// Whether a piece is as fast as it can be.
+    fn is_fast(&self, piece: &Piece) -> bool {
+        match &piece.body {
+            Body::Words(_) => true,
+            Body::Vectors(vectors) => {
+                vectors.has_graph() || u64::from(piece.rows()) < self.rows_min()
+            }
+        }
+    }
+
     async fn follow(&self) -> Result<Arc<Sight>> {
         let view = View::now(self.handle, self.tenant)?;
         self.tenant.library.follow(&view, self.finders).await
@@ -254,18 +285,18 @@ impl Sealing<'_> {
         }
         let tail: Vec<Arc<Piece>> = index.tail().cloned().collect();
         let is_far = index.position - index.sealed_at >= VERSIONS_MAX && !index.pieces.is_empty();
-        if index.tail_rows() >= ROWS_MIN as u64 || index.tail_bytes() >= BYTES_MIN || is_far {
+        if index.tail_rows() >= self.rows_min() || index.tail_bytes() >= BYTES_MIN || is_far {
             self.merge(index, &tail, false).await?;
             return Ok(true);
         }
         let mut parts: Vec<Arc<Piece>> = index.parts().cloned().collect();
-        if parts.len() > PARTS_MAX {
+        if parts.len() > self.limits().parts_max.max(1) {
             parts.sort_by_key(|piece| piece.rows());
             let few = few_to_merge(&parts);
             self.merge(index, few, true).await?;
             return Ok(true);
         }
-        if let Some(plain) = parts.iter().find(|piece| !has_graph(piece)) {
+        if let Some(plain) = parts.iter().find(|piece| !self.is_fast(piece)) {
             self.merge(index, std::slice::from_ref(plain), true).await?;
             return Ok(true);
         }
@@ -295,12 +326,16 @@ impl Sealing<'_> {
             finders: self.finders,
             spec: &index.spec,
             ended,
-            whole: pieces.len() == index.pieces.len(),
+            whole: pieces.len() == index.pieces.len() || shared.settings.has(Bug::LoseEnds),
             graph,
             threads: THREADS,
         };
         let (bytes, complete_from) = merge.merge(pieces)?;
-        let piece = self.put(&index.spec, bytes).await?;
+        let is_late = shared.settings.has(Bug::NameBeforePart);
+        let piece = match is_late {
+            true => Piece::open(self.finders, &index.spec, Some(self.new_part()), &bytes)?,
+            false => self.put(&index.spec, bytes.clone()).await?,
+        };
         let library = &self.tenant.library;
         let turn = library.turn(shared).await;
         let sight = library.sight();
@@ -310,6 +345,7 @@ impl Sealing<'_> {
             return self.drop_parts(&[Arc::new(piece)]).await;
         };
         let mut next = (**known).clone();
+        let part = piece.part;
         next.replace(pieces, piece);
         next.ready_from = next.ready_from.max(complete_from);
         // What came while the part was made is read from the log again after a crash.
@@ -318,6 +354,9 @@ impl Sealing<'_> {
             false => next.sealed_at,
         };
         self.publish(&next).await?;
+        if let Some(part) = part.filter(|_| is_late) {
+            shared.store()?.put_part(part, bytes).await?;
+        }
         library.show(sight.with(next));
         drop(turn);
         self.drop_parts(pieces).await
@@ -336,11 +375,14 @@ impl Sealing<'_> {
         is_there
     }
 
+    fn new_part(&self) -> PartId {
+        let world = &self.handle.shared().world;
+        PartId(u128::from(world.random()) << 64 | u128::from(world.random()))
+    }
+
     /// Stores a part.
     async fn put(&self, spec: &super::spec::Spec, bytes: Bytes) -> Result<Piece> {
-        let shared = self.handle.shared();
-        let (store, world) = (shared.store()?, &shared.world);
-        let part = PartId(u128::from(world.random()) << 64 | u128::from(world.random()));
+        let (store, part) = (self.handle.shared().store()?, self.new_part());
         store.put_part(part, bytes.clone()).await?;
         let mapped = store.map_part(part).await?.unwrap_or(bytes);
         Piece::open(self.finders, spec, Some(part), &mapped)
@@ -348,9 +390,10 @@ impl Sealing<'_> {
 
     /// Writes which parts an index has.
     async fn publish(&self, index: &Index) -> Result<()> {
+        let is_ahead = self.handle.shared().settings.has(Bug::SealedTooFar);
         let state = State {
             spec: (*index.spec).clone(),
-            position: index.sealed_at,
+            position: if is_ahead { index.position } else { index.sealed_at },
             ready_from: index.ready_from,
             parts: index.parts().filter_map(|piece| piece.part).collect(),
         };
@@ -379,6 +422,7 @@ impl Sealing<'_> {
     /// Makes an index anew, of the records of its table; whether it could be made.
     async fn make(&self, index: &Arc<Index>) -> Result<bool> {
         let shared = self.handle.shared();
+        let erased = shared.erasures();
         let view = View::now(self.handle, self.tenant)?;
         let Some(table) = view.find_numbered(index.table).await? else { return Ok(false) };
         let (specs, _) = super::spec::Spec::of(&table.schema, self.finders);
@@ -408,14 +452,34 @@ impl Sealing<'_> {
         let library = &self.tenant.library;
         let turn = library.turn(shared).await;
         let sight = library.sight();
-        let before = sight.index(index.table, &name).cloned();
+        let now = View::now(self.handle, self.tenant)?;
+        let is_there = now.find_numbered(index.table).await?.is_some();
+        if !is_there || shared.erasures() != erased {
+            // What was purged since may be in it.
+            drop(turn);
+            return self.drop_parts(&made.pieces).await.map(|()| is_there);
+        }
+        let mut before = self.named(index.table, &name).await?;
+        // Those of an index that nobody could open are named, and not there.
+        let known = sight.index(index.table, &name);
+        before.extend(known.iter().flat_map(|known| known.parts()).filter_map(|it| it.part));
+        before.retain(|part| made.parts().all(|piece| piece.part != Some(*part)));
         self.publish(&made).await?;
         library.show(sight.with(made));
         drop(turn);
-        match before {
-            Some(before) => self.drop_parts(&before.pieces).await.map(|()| true),
-            None => Ok(true),
+        let store = shared.store()?;
+        for part in before {
+            store.drop_part(part).await?;
         }
+        Ok(true)
+    }
+
+    /// The parts that the list of an index names, if it can be read.
+    async fn named(&self, table: TableNo, name: &str) -> Result<Vec<PartId>> {
+        let view = View::now(self.handle, self.tenant)?;
+        let stored = view.source.get(&keys::sealed(self.tenant.number, table, name)).await?;
+        let state = stored.and_then(|bytes| State::decode(&bytes).ok());
+        Ok(state.map(|state| state.parts).unwrap_or_default())
     }
 
     /// The rows of every record, in parts if there are many.
@@ -430,9 +494,10 @@ impl Sealing<'_> {
             // What is newer than the position comes with the log.
             records.retain(|it| it.change.version <= made.position);
             collect.take(&records, &mut draft).await?;
-            let is_full = draft.rows() >= PART_ROWS || draft.bytes() >= PART_BYTES;
+            let is_full =
+                draft.rows() >= self.limits().part_rows.max(1) || draft.bytes() >= PART_BYTES;
             let is_last = next.is_none() && !made.pieces.is_empty();
-            if is_full || is_last || (next.is_none() && draft.rows() >= ROWS_MIN) {
+            if is_full || is_last || (next.is_none() && draft.rows() as u64 >= self.rows_min()) {
                 let draft = std::mem::take(&mut draft);
                 let bytes = draft.encode(self.finders, &spec)?;
                 made.push(self.put(&spec, bytes).await?);
@@ -451,7 +516,8 @@ impl Sealing<'_> {
         let mut worked = false;
         for row in stored {
             let (_, table, name) = keys::sealed_split(&row.key)?;
-            if sight.index(table, &name).is_some() {
+            let is_missing = sight.missing.iter().any(|it| it.0 == table && it.1.name() == name);
+            if is_missing || sight.index(table, &name).is_some() {
                 continue;
             }
             let parts = State::decode(&row.value).map(|state| state.parts).unwrap_or_default();
@@ -474,14 +540,6 @@ fn has(pieces: &[Arc<Piece>], one: &Arc<Piece>) -> bool {
 
 fn has_all(index: &Index, pieces: &[Arc<Piece>]) -> bool {
     pieces.iter().all(|one| has(&index.pieces, one))
-}
-
-/// Whether a piece is as fast as it can be.
-fn has_graph(piece: &Piece) -> bool {
-    match &piece.body {
-        Body::Words(_) => true,
-        Body::Vectors(vectors) => vectors.has_graph() || piece.rows() < ROWS_MIN as u32,
-    }
 }
 
 /// The smallest parts, as many as are about as large together as the next one.

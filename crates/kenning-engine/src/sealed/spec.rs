@@ -27,14 +27,14 @@ pub(crate) enum Spec {
 }
 
 /// Which of the two models of a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Slot {
     Default,
     Alt,
 }
 
 impl Slot {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Slot::Default => "embed",
             Slot::Alt => "embed_alt",
@@ -43,14 +43,19 @@ impl Slot {
 }
 
 impl Spec {
-    /// The indexes that a table with this schema has. A model that is not there has none, and is
-    /// told as the second.
-    pub(crate) fn of(schema: &Schema, finders: &Finders) -> (Vec<Spec>, Vec<Error>) {
-        let mut specs = vec![Spec::Words {
+    /// The index over words that a table with this schema has.
+    pub(crate) fn of_words(schema: &Schema) -> Spec {
+        Spec::Words {
             key: schema.key.clone(),
             paths: schema.words.clone(),
             language: schema.language.clone().unwrap_or_else(|| LANGUAGE.to_owned()),
-        }];
+        }
+    }
+
+    /// The indexes that a table with this schema has. A model that is not there has none, and is
+    /// told as the second.
+    pub(crate) fn of(schema: &Schema, finders: &Finders) -> (Vec<Spec>, Vec<(Slot, Error)>) {
+        let mut specs = vec![Spec::of_words(schema)];
         let mut missing = Vec::new();
         let asked = [(Slot::Default, &schema.embed), (Slot::Alt, &schema.embed_alt)];
         for (slot, embedding) in asked {
@@ -62,7 +67,7 @@ impl Spec {
                     model: embedder.model_id().to_owned(),
                     dimensions: embedder.dimensions(),
                 }),
-                Err(error) => missing.push(error),
+                Err(error) => missing.push((slot, error)),
             }
         }
         let given = schema.vectors.iter();

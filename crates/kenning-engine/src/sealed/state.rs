@@ -52,6 +52,18 @@ impl State {
     }
 }
 
+/// What was found to be damaged of the indexes of a tenant, as it is told.
+pub(crate) async fn damage_told(view: &View) -> Result<Vec<Json>> {
+    let damage = view.handle.shared().damaged.of(view.tenant.number);
+    let mut told = Vec::with_capacity(damage.len());
+    for one in damage {
+        let table = view.find_numbered(one.table).await?;
+        let name = table.map_or_else(|| one.table.to_string(), |table| table.name.clone());
+        told.push(one.to_json(&name));
+    }
+    Ok(told)
+}
+
 /// The indexes of a tenant, as they are told.
 pub(crate) async fn told(view: &View) -> Result<Vec<Json>> {
     let sight = view.tenant.library.sight();

@@ -7,7 +7,7 @@ use kenning_index::{
     Around, Bitmap, Mask, NearCost, NearQuestion, WordArm, WordPart, WordQuestion,
 };
 use kenning_record::{Metric, TableNo, VectorSpec, Version, keys};
-use kenning_store::{Error, Range, Result};
+use kenning_store::{Error, ErrorKind, Range, Result};
 
 use super::filter::Filters;
 use super::{Mode, Search, SearchExplain, Whose, missing};
@@ -84,6 +84,7 @@ struct Searched {
 }
 
 /// A piece that is searched.
+#[derive(Clone)]
 struct Pieced<'a> {
     piece: &'a Arc<Piece>,
     mask: Mask<'a>,
@@ -162,10 +163,7 @@ impl<'a> Arms<'a> {
         filters: &mut Filters<'_>,
     ) -> Result<()> {
         for table in &self.search.tables {
-            let (specs, _) = Spec::of(&table.schema, self.search.finders);
-            let Some(spec) = specs.into_iter().find(|spec| spec.vectors().is_none()) else {
-                continue;
-            };
+            let spec = Spec::of_words(&table.schema);
             let searched = self.searched(sight, table, spec, filters).await?;
             let language = searched.index.spec.language();
             if !self.questions.iter().any(|(known, _)| known == language) {
@@ -185,11 +183,14 @@ impl<'a> Arms<'a> {
             Some(path) => format!("vector:{path}"),
         };
         let mut known: HashMap<String, Arc<Vec<f32>>> = HashMap::new();
-        let mut refused = None;
+        let mut refused: Vec<Error> = Vec::new();
         for table in &self.search.tables {
             let (specs, not_there) = Spec::of(&table.schema, finders);
             let Some(spec) = specs.into_iter().find(|spec| spec.name() == name) else {
-                refused = refused.or(not_there.into_iter().next());
+                let why = not_there.into_iter().find(|(slot, _)| slot.name() == name);
+                if let Some((_, why)) = why {
+                    refused.push(of_table(table, &why));
+                }
                 continue;
             };
             // While another model is being asked, the one before serves.
@@ -202,8 +203,9 @@ impl<'a> Arms<'a> {
                 Some(question) => Arc::clone(question),
                 None => match self.vector(&spec).await {
                     Ok(question) => Arc::clone(known.entry(asked).or_insert(question)),
+                    Err(error) if error.kind() == ErrorKind::Corrupt => return Err(error),
                     Err(error) => {
-                        missing(ask.mode, error, &mut self.explain)?;
+                        refused.push(of_table(table, &error));
                         continue;
                     }
                 },
@@ -212,14 +214,13 @@ impl<'a> Arms<'a> {
             let searched = self.searched(sight, table, spec, filters).await?;
             self.vectors.push((searched, question));
         }
-        if self.vectors.is_empty() && self.explain.missing.is_empty() {
-            let error = refused.unwrap_or_else(|| {
-                let message = format!("no table that is searched has vectors '{name}'");
-                Error::invalid("VECTORS_MISSING", message)
-            });
-            missing(ask.mode, error, &mut self.explain)?;
+        if self.vectors.is_empty() && refused.is_empty() {
+            let message = format!("no table that is searched has vectors '{name}'");
+            refused.push(Error::invalid("VECTORS_MISSING", message));
         }
-        Ok(())
+        // The other tables answer for themselves.
+        let mode = if self.vectors.is_empty() { ask.mode } else { Mode::Hybrid };
+        refused.into_iter().try_for_each(|error| missing(mode, error, &mut self.explain))
     }
 
     /// The question as a vector that an index can compare.
@@ -402,14 +403,18 @@ impl<'a> Arms<'a> {
         Ok(best)
     }
 
-    /// How far a record is that another arm found.
-    pub(super) fn distance(&self, whose: Whose) -> Option<f32> {
+    /// How far a record of this version is that another arm found.
+    pub(super) fn distance(&self, whose: Whose, version: Version) -> Option<f32> {
         let (searched, question) =
             self.vectors.iter().find(|(searched, _)| searched.table.number == whose.0)?;
         let metric = searched.index.spec.vectors()?.metric;
         let distances = searched.pieces().flat_map(|it| {
             let rows = it.piece.roster.rows_of(whose.1);
-            let seen = rows.iter().copied().filter(move |row| it.mask.sees(*row));
+            let is_seen = {
+                let it = it.clone();
+                move |row: &u32| it.mask.sees(*row) && it.candidate(*row, 0.0).version == version
+            };
+            let seen = rows.iter().copied().filter(is_seen);
             seen.filter_map(move |row| match &it.piece.body {
                 Body::Vectors(part) => Some(distance(metric, question, part.vector(row))),
                 Body::Words(_) => None,
@@ -441,6 +446,12 @@ impl<'a> Arms<'a> {
             })
         })
     }
+}
+
+/// What a table lacks.
+fn of_table(table: &Table, why: &Error) -> Error {
+    let message = format!("table '{}': {}", table.name, why.message());
+    Error::new(why.kind(), why.code(), message)
 }
 
 fn check_vector(question: &[f32], spec: VectorSpec) -> Result<()> {

@@ -7,6 +7,8 @@
 
 use std::collections::HashMap;
 
+use kenning_record::Version;
+
 use super::arms::{Arms, Candidate, Candidates};
 use super::{Arm, Mode, Whose, Why};
 
@@ -25,15 +27,16 @@ pub(super) struct Ranked {
     pub(super) why: Vec<Why>,
 }
 
-/// The records that are `shown`, best first.
+/// The records that are shown, best first. `shown` says from which version each is: what an index
+/// knows of another one, because it is behind, says nothing of it.
 pub(super) fn fuse(
     mode: Mode,
     arms: &Arms<'_>,
     found: &Candidates,
-    shown: impl Fn(&Whose) -> bool,
+    shown: impl Fn(&Whose) -> Option<Version>,
 ) -> Vec<Ranked> {
     let keep = |arm: &[Candidate]| -> Vec<Candidate> {
-        arm.iter().copied().filter(|it| shown(&it.whose)).collect()
+        arm.iter().copied().filter(|it| shown(&it.whose) == Some(it.version)).collect()
     };
     let (words, mut window, near) = (keep(&found.words), keep(&found.window), keep(&found.vectors));
     if !arms.are_in_company(window.iter().map(|it| it.whose)) {
@@ -54,7 +57,7 @@ pub(super) fn fuse(
         .into_iter()
         .map(|(whose, why)| {
             let known = near.iter().find(|it| it.whose == whose).map(|it| it.score);
-            let distance = known.or_else(|| arms.distance(whose));
+            let distance = known.or_else(|| arms.distance(whose, shown(&whose)?));
             let score = match mode {
                 Mode::Words | Mode::Vectors => {
                     why.iter().map(|why| why.score).next().unwrap_or(0.0)

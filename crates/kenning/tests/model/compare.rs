@@ -17,6 +17,9 @@ pub(crate) const SHAPES: &[Shape] = &[
 ];
 
 pub(crate) const CITIES: &[&str] = &["Aachen", "Aalen", "Bern", "Chur", "\u{e4}rger\u{0}"];
+/// Words that have no other forms, so that who has one can be said without knowing any language.
+pub(crate) const WORDS: &[&str] =
+    &["heron", "ledger", "reed", "boat", "dusk", "lamp", "salt", "iron", "fox", "amber"];
 const KINDS: &[&str] = &["knows", "likes", "leads"];
 
 /// Makes the tables that are not there from the start; a crash may have come in between.
@@ -39,6 +42,8 @@ pub(crate) fn people_schema(indexed: &[Json], unique: &[Json]) -> Json {
         "x-kenning": {
             "indexed": ["city", "age", ["city", "age"], "tags", "home.street"],
             "unique": ["email", ["badge", "site"]],
+            "model": "hashing-384", "embed": ["text"], "words": ["text", "city"],
+            "vectors": {"spot": {"dimensions": 3, "metric": "l2"}},
         },
     });
     for (list, more) in [("indexed", indexed), ("unique", unique)] {
@@ -99,6 +104,14 @@ fn properties(chance: &mut Chance) -> Json {
     if chance.percent(30) {
         said["owner"] = chance.below(5).into();
     }
+    if chance.percent(60) {
+        let words: Vec<&str> = (0..1 + chance.below(5)).map(|_| *chance.pick(WORDS)).collect();
+        said["text"] = words.join(" ").into();
+    }
+    if chance.percent(30) {
+        let spot: Vec<u64> = (0..3).map(|_| chance.below(6)).collect();
+        said["spot"] = spot.into();
+    }
     if chance.percent(5) {
         said["note"] = "long ".repeat(chance.below(2_000) as usize).into();
     }
@@ -134,7 +147,8 @@ pub(crate) fn change(state: &State, chance: &mut Chance) -> Op {
             let reference = reference(state, table, chance);
             let mut patch = properties(chance);
             if chance.percent(30) {
-                patch[*chance.pick(&["city", "email", "tags", "home"])] = Json::Null;
+                patch[*chance.pick(&["city", "email", "tags", "home", "text", "spot"])] =
+                    Json::Null;
             }
             if chance.percent(5) {
                 patch["code"] = "another".into();

@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "the torture needs more chance than the model")]
 mod chance; // chance with a seed, and failures with a sentence
 mod compare; // the same questions to both
+mod finding; // the same searches
 mod place; // where the database is
 #[allow(dead_code, reason = "only the torture sends changes through a pipe")]
 mod plain; // the plain model
@@ -27,7 +28,7 @@ fn check(cases: u32, engine: Engine, place: impl Fn() -> (Place, Option<tempfile
     let chance = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let outcome = TestRunner::new_with_rng(config, chance).run(&seeds, |seeds| {
         let (place, _folder) = place();
-        let options = Options { engine, ..Options::default() };
+        let options = Options { engine, settings: place::settings(), ..Options::default() };
         let run = run::run(&place, &options, &seeds);
         kenning_store::block_on(run).map_err(|failure| TestCaseError::fail(failure.0))
     });

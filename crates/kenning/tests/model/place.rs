@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use kenning::{Database, Engine, Options};
+use kenning::{Database, Engine, Options, SealingLimits, Settings};
 
 /// The options of a test, with the engine that the environment names.
 #[allow(dead_code, reason = "only the torture asks the environment; the others try every engine")]
@@ -13,7 +13,13 @@ pub(crate) fn options() -> Options {
         Some(name) if name == Engine::Fjall.name() => Engine::Fjall,
         Some(name) => panic!("there is no engine {}", name.display()),
     };
-    Options { engine, ..Options::default() }
+    Options { engine, settings: settings(), ..Options::default() }
+}
+
+/// Settings with which a workload of some dozen records seals and merges often.
+pub(crate) fn settings() -> Settings {
+    let sealing = SealingLimits { rows_min: 6, changes_min: 3, part_rows: 10, parts_max: 3 };
+    Settings { sealing, ..Settings::default() }
 }
 
 /// In memory, or in a folder where it can be opened again.

@@ -9,6 +9,7 @@ use crate::chance::{Chance, Check, Failure, ensure};
 use crate::compare::{SHAPES, Versions, change, create_tables, people_schema};
 use crate::compare::{perform_alone, perform_in};
 use crate::compare::{same_answer, same_history, same_outcome, same_records};
+use crate::finding::{Meaning, same_search};
 use crate::place::Place;
 use crate::plain::{Op, Plain, State};
 
@@ -55,6 +56,7 @@ impl Run {
             85 | 86 => self.reopen().await?,
             87 => self.prune(chance).await?,
             88 => self.alter(chance).await?,
+            89 => self.search(chance).await?,
             _ => {}
         }
         let view = self.db().view()?;
@@ -150,6 +152,9 @@ impl Run {
         let look = async {
             same_answer(&view, &state, Versions::Compare, chance).await?;
             same_records(&view, &state, Versions::Compare).await?;
+            if chance.percent(30) {
+                same_search(&view, Meaning::Perhaps, chance).await?;
+            }
             let known = self.plain.everybody();
             if known.is_empty() {
                 return Ok(());
@@ -170,6 +175,12 @@ impl Run {
         let refused = before.err().map(|error| error.code());
         ensure!(refused == Some("HISTORY_NOT_KEPT"), "pruned until {until}: {refused:?} before");
         Ok(())
+    }
+
+    /// Every search, once everything is known.
+    async fn search(&self, chance: &mut Chance) -> Check {
+        self.db().wait_indexed().await?;
+        same_search(&self.db().view()?, Meaning::Known, chance).await.map(drop)
     }
 
     /// Indexes come and go, also one that each question may have used until now. No answer changes.
@@ -207,6 +218,7 @@ impl Run {
         self.reopen().await?;
         let db = self.db();
         same_records(&db.view()?, &self.plain.last(), Versions::Compare).await?;
+        self.search(&mut Chance::new(db.version())).await?;
         for finding in db.verify().await? {
             ensure!(false, "verify found {}: {}", finding.code, finding.message);
         }

@@ -14,8 +14,12 @@ use kenning_store::block_on;
 use crate::chance::{Chance, Check, Failure, ensure};
 use crate::chores;
 use crate::compare::{SHAPES, Versions, create_tables, same_answer, same_history, same_records};
+use crate::finding::{Meaning, same_search};
 use crate::ledger::{Intent, Ledger};
 use crate::plain::{Ends, Op, Plain, State, Who};
+
+/// Questions that are asked of what there is now.
+const SEARCHES: usize = 3;
 
 /// Opens the database at `path` again and checks everything.
 pub(crate) fn check(path: &Path, ledger: &mut Ledger, chance: &mut Chance) -> Check {
@@ -251,15 +255,19 @@ fn check_change(op: &Op, change: &Change, state: &mut State) -> Check {
 async fn compare(
     db: &Database,
     plain: &Plain,
-    ledger: &Ledger,
+    ledger: &mut Ledger,
     landed: &BTreeMap<u64, String>,
     chance: &mut Chance,
 ) -> Check {
+    let (searched, tally) = (&mut ledger.searched, &ledger.tally);
     let view = db.view()?;
     let state = plain.last();
     same_records(&view, &state, Versions::Compare).await?;
     for _ in 0..10 {
         same_answer(&view, &state, Versions::Compare, chance).await?;
+    }
+    for _ in 0..SEARCHES {
+        searched.add(same_search(&view, Meaning::Known, chance).await?);
     }
     let versions: Vec<u64> = landed.keys().copied().collect();
     if versions.is_empty() {
@@ -269,22 +277,23 @@ async fn compare(
         let version = *chance.pick(&versions);
         let view = match db.as_of(At::Version(version)).await {
             Err(error) if error.code() == "HISTORY_NOT_KEPT" => {
-                ledger.tally.may_be_pruned(version)?;
+                tally.may_be_pruned(version)?;
                 continue;
             }
             view => view?,
         };
-        ledger.tally.may_be_shown(version)?;
+        tally.may_be_shown(version)?;
         let past = async {
             let state = plain.at(version);
             same_records(&view, &state, Versions::Compare).await?;
             for _ in 0..5 {
                 same_answer(&view, &state, Versions::Compare, chance).await?;
             }
+            searched.add(same_search(&view, Meaning::Perhaps, chance).await?);
             let everybody = plain.everybody();
             if !everybody.is_empty() {
                 let who = chance.pick(&everybody);
-                same_history(&view, plain, who, version, ledger.tally.pruned_asked()).await?;
+                same_history(&view, plain, who, version, tally.pruned_asked()).await?;
             }
             for finding in db.verify_as_of(version).await? {
                 ensure!(false, "verify found {}: {}", finding.code, finding.message);

@@ -252,7 +252,7 @@ impl Child {
     }
 
     fn open(&self) -> kenning::Result<Database> {
-        let settings = Settings { planted: self.work.bug, ..Settings::default() };
+        let settings = Settings { planted: self.work.bug, ..crate::place::settings() };
         let options = Options { settings, ..crate::place::options() };
         block_on(kenning::open_with(&self.work.path.display().to_string(), options))
     }

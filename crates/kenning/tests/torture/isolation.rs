@@ -46,7 +46,7 @@ pub(crate) fn scale(transactions: u64, seed: u64) -> Scale {
 
 /// Settings with an isolation, and perhaps a bug.
 pub(crate) fn settings(isolation: Isolation, planted: Option<Bug>) -> Settings {
-    Settings { isolation, planted, ..Settings::default() }
+    Settings { isolation, planted, ..crate::place::settings() }
 }
 
 pub(crate) fn serializable(torture: &Torture) -> Result<Ended, Failure> {

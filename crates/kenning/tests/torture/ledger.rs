@@ -8,6 +8,7 @@ use kenning::Json;
 
 use crate::chance::{Check, Failure, ensure};
 use crate::child::Work;
+use crate::finding::Searched;
 use crate::plain::Op;
 use crate::tally::Tally;
 
@@ -42,6 +43,8 @@ pub(crate) struct Ledger {
     pub(crate) ended: bool,
     /// What the chores said.
     pub(crate) tally: Tally,
+    /// What the searches of the checks went through.
+    pub(crate) searched: Searched,
 }
 
 impl Ledger {

@@ -18,6 +18,8 @@ mod chores; // what it does beside its transactions
 mod compare; // the same questions to a model and to the engine
 mod cycles; // anomalies in a history
 mod errno; // calls of the operating system that fail
+#[path = "../model/finding.rs"]
+mod finding; // the same searches of a plain one and of the engine
 mod histories; // concurrent transactions, recorded
 mod isolation; // histories without anomalies
 #[path = "../laws/laws.rs"]

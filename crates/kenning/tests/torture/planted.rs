@@ -30,7 +30,10 @@ fn noticed(bug: Bug, suite: impl Fn(Option<Bug>) -> Check) -> Result<Ended, Fail
 }
 
 fn options(planted: Option<Bug>) -> Options {
-    Options { settings: Settings { planted, ..Settings::default() }, ..crate::place::options() }
+    Options {
+        settings: Settings { planted, ..crate::place::settings() },
+        ..crate::place::options()
+    }
 }
 
 /// Random steps on the engine and on the plain model.

@@ -431,7 +431,8 @@ impl Database {
             let works = Range::prefix(keys::index_works_of(self.tenant.number));
             if view.source.page(&works.forward().rows(1)).await?.rows.is_empty() {
                 drop(view);
-                return crate::embedding::wait(shared, self.tenant.number, None).await;
+                crate::embedding::wait(shared, self.tenant.number, None).await?;
+                return crate::sealed::seal::wait(&self.handle, &self.tenant).await;
             }
             drop(view);
             if let Some(error) = shared.build.failure() {

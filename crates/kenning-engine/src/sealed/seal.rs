@@ -24,7 +24,7 @@ use crate::database::Handle;
 use crate::log::{Beside, write_beside};
 use crate::planted::Bug;
 use crate::settings::SealingLimits;
-use crate::shared::Shared;
+use crate::shared::{Shared, Waiting};
 use crate::sweep::{living, unless_dropped};
 use crate::tenant::Tenant;
 use crate::view::View;
@@ -155,6 +155,29 @@ pub(crate) async fn compact(handle: &Handle, tenant: &Arc<Tenant>) -> Result<()>
 pub(crate) async fn remake(handle: &Handle, tenant: &Arc<Tenant>, table: TableNo) -> Result<()> {
     let Some(finders) = handle.shared().settings.finders.clone() else { return Ok(()) };
     Sealing { handle, tenant, finders: &finders }.remake(table).await
+}
+
+/// Waits until every index of a tenant is one that its table asks for.
+pub(crate) async fn wait(handle: &Handle, tenant: &Arc<Tenant>) -> Result<()> {
+    let shared = handle.shared();
+    let Some(finders) = &shared.settings.finders else { return Ok(()) };
+    if !shared.is_followed.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let waiting = Waiting::new(shared);
+    loop {
+        let seen = shared.published();
+        let sight = tenant.library.follow(&View::now(handle, tenant)?, finders).await?;
+        if sight.indexes.iter().all(|index| index.is_ready && !index.is_stale) {
+            return Ok(());
+        }
+        if let Some(error) = shared.seal.failure() {
+            return Err(error);
+        }
+        shared.unsealed.ask(tenant.number);
+        shared.seal.ring();
+        waiting.moved(seen).await;
+    }
 }
 
 /// Removes what the indexes still have of a record that was purged.

@@ -158,6 +158,8 @@ async fn build(shared: &Arc<Shared>) -> Result<()> {
     let view = View::now(&handle, shared.tenants.root())?;
     let notes = view.rows(Range::prefix(keys::index_works())).await?;
     let tenants = if notes.is_empty() { Vec::new() } else { crate::tenants::all(&view).await? };
+    // A view that is held keeps what is purged meanwhile.
+    drop(view);
     let mut failed = Ok(());
     for note in notes {
         let (tenant, ..) = keys::index_work_split(&note.key)?;

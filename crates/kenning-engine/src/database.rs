@@ -621,6 +621,7 @@ impl Database {
     /// Rewrites what is stored without what is no longer needed, and makes of every index over
     /// words or vectors of this tenant one part, which is searched fastest.
     pub async fn compact(&self) -> Result<()> {
+        crate::purge::resume(&self.handle).await?;
         crate::sealed::seal::compact(&self.handle, &self.tenant).await?;
         self.handle.shared.store()?.compact().await
     }

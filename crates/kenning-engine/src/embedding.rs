@@ -349,13 +349,15 @@ impl Embedding<'_> {
             positions.push(match embedded(&view, one.table, &one.spec).await? {
                 // What changed since may have had no text.
                 Some(position) => Some(position.max(before)),
-                None => match self.begin(&view, one, erased).await? {
+                None => match self.begin(one, erased).await? {
                     Step::Until(position) => Some(position),
                     Step::Failed(why) => self.fail(one, why),
                     Step::Over => return Ok(self.come_back()),
                 },
             });
         }
+        // A view that is held keeps what is purged meanwhile.
+        drop(view);
         let Some(until) = self.follow(&wanted, &mut positions, schemas, erased).await? else {
             return Ok(self.come_back());
         };
@@ -452,12 +454,15 @@ impl Embedding<'_> {
         if batch.is_empty() { Ok(()) } else { self.write(batch).await }
     }
 
-    /// Computes the texts of every record of a table.
-    async fn begin(&self, view: &View, wanted: &Wanted, erased: u64) -> Result<Step> {
+    /// Computes the texts of every record of a table. What changes meanwhile comes with the log.
+    async fn begin(&self, wanted: &Wanted, erased: u64) -> Result<Step> {
         let tenant = self.tenant.number;
+        let until = View::now(self.handle, self.tenant)?.version;
         let mut next = Some(collect::records(tenant, wanted.table).rows(STEP_ROWS));
         while next.is_some() {
+            let view = View::now(self.handle, self.tenant)?;
             let records = collect::page(&*view.source, &mut next).await?;
+            drop(view);
             let mut batch = Batch::new();
             if let Err(why) = self.embed(wanted, &records, &mut batch).await? {
                 return Ok(Step::Failed(why));
@@ -467,13 +472,13 @@ impl Embedding<'_> {
             }
         }
         let mut batch = Batch::new();
-        self.mark(wanted, view.version, &mut batch);
+        self.mark(wanted, until, &mut batch);
         if !self.write_unless_erased(batch, erased).await? {
             return Ok(Step::Over);
         }
         // Now there is something to make the index of.
         self.ring_sealer();
-        Ok(Step::Until(view.version))
+        Ok(Step::Until(until))
     }
 
     /// Computes the texts of what changed since; up to which version, unless it has to be begun
@@ -498,13 +503,14 @@ impl Embedding<'_> {
                 return Ok(None);
             }
             let changes = read(&view, from, STEP_ROWS).await?;
+            drop(view);
             let mut batch = Batch::new();
             for (one, known) in wanted.iter().zip(positions.iter_mut()) {
                 let Some(position) = known.filter(|position| *position < changes.until) else {
                     continue;
                 };
                 let step = match changes.is_cut {
-                    true => self.begin(&view, one, erased).await?,
+                    true => self.begin(one, erased).await?,
                     false => self.step(one, &changes, position, &mut batch).await?,
                 };
                 *known = match step {
@@ -604,6 +610,7 @@ impl Embedding<'_> {
         let view = View::now(self.handle, self.tenant)?;
         let asked: Vec<&[u8]> = by_key.keys().map(Vec::as_slice).collect();
         let found = view.source.get_many(&asked).await?;
+        drop(view);
         let is_known =
             |bytes: &Option<Bytes>| bytes.as_ref().is_some_and(|b| entry::check(b).is_ok());
         let known = by_key.iter().zip(found);

@@ -35,6 +35,7 @@ mod sealed; // words and vectors: pieces, parts, and how they follow the log
 mod search; // finding by meaning and by words
 mod settings; // what can be set
 mod shared; // what the handles and threads of one database share
+mod shown; // which states of the past somebody still looks at
 mod staging; // a transaction's own writes, over what it reads
 mod states; // what was known, and when
 mod stats; // counts and sizes

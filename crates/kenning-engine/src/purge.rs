@@ -10,8 +10,9 @@
 //!
 //! What came before the purge is told apart from a later record of the same name by its births, and
 //! where an entry has none by the version that it is from. Views that were made before keep their
-//! snapshot, and what it shows stays on the disk as long as they do; with fjall until the next
-//! erasing. Out of reach are copies, the past of a table of the same name that was dropped, and a
+//! snapshot, and what it shows stays on the disk as long as they do. Those of the engine's own
+//! threads are waited for; if others are open the answer says so, and the note stays until what is
+//! left could be done. Out of reach are copies, the past of a table of the same name that was dropped, and a
 //! record that once had taken this one in: of the last, and of backups, the answer tells.
 
 use std::collections::HashSet;
@@ -43,6 +44,10 @@ use crate::view::View;
 const STEP_BYTES: usize = 8 << 20;
 /// Writes of one step.
 const STEP_ROWS: usize = 1_000;
+/// How often it is looked whether views from before are still open, and how long it waits between
+/// two looks, in ms. Those of the engine's own threads end after a step of their work.
+const LOOKS: u64 = 400;
+const LOOK_MS: u64 = 5;
 /// Entries of links that are removed at a time.
 const LINKS_MAX: usize = 10_000;
 
@@ -62,6 +67,10 @@ pub struct Purged {
     pub taken_in_by: Vec<Id>,
     /// Backups that the database remembers and that may still have what was purged.
     pub backups: Vec<KnownBackup>,
+    /// Whether a view from before is still open: for its sake the files may have what was purged
+    /// until it ends. What is left is done when something is cleared up, or the database compacted
+    /// or opened, after that.
+    pub is_held: bool,
 }
 
 /// What is to be purged.
@@ -116,7 +125,12 @@ impl Database {
                 notes.push(note);
             }
         }
-        finish(&self.handle, &notes).await?;
+        purged.is_held = !are_ended(self.handle.shared()).await;
+        match purged.is_held {
+            // The notes stay: what is left is done later.
+            true => self.handle.shared().store()?.erase().await?,
+            false => finish(&self.handle, &notes).await?,
+        }
         // Not before: one that was made meanwhile may have it, too.
         purged.backups = self.backups().await?;
         purged.backups.retain(|backup| backup.version.is_none_or(|version| version >= since));
@@ -125,7 +139,7 @@ impl Database {
     }
 }
 
-/// Finishes what a crash, or a failing disk, left unfinished.
+/// Finishes what a crash, a failing disk, or a view from before left unfinished.
 pub(crate) async fn resume(handle: &Handle) -> Result<()> {
     let view = View::now(handle, handle.shared().tenants.root())?;
     let notes = view.rows(Range::prefix(keys::purges())).await?;
@@ -136,6 +150,10 @@ pub(crate) async fn resume(handle: &Handle) -> Result<()> {
     drop(view);
     // Whoever is at work finishes it.
     let Ok(trimming) = Trimming::begin(handle.shared()) else { return Ok(()) };
+    // For the sake of a view from before nothing could be removed from the files.
+    if !are_ended(handle.shared()).await {
+        return Ok(());
+    }
     for note in &notes {
         let (tenant, ..) = keys::purge_split(&note.key)?;
         if let Some(tenant) = crate::sweep::living(handle, &tenants, tenant).await? {
@@ -148,10 +166,21 @@ pub(crate) async fn resume(handle: &Handle) -> Result<()> {
     Ok(())
 }
 
+/// Waits for a while until the views that there are have ended; whether they have.
+async fn are_ended(shared: &Shared) -> bool {
+    let last = shared.shown.last();
+    for _ in 0..LOOKS {
+        if !shared.shown.is_held_before(last) {
+            return true;
+        }
+        shared.world.sleep(LOOK_MS).await;
+    }
+    !shared.shown.is_held_before(last)
+}
+
 /// Has the store forget what was removed, and then the notes.
 async fn finish(handle: &Handle, notes: &[Row]) -> Result<()> {
-    let shared = handle.shared();
-    shared.store()?.erase().await?;
+    handle.shared().store()?.erase().await?;
     let mut batch = Batch::new();
     notes.iter().for_each(|note| batch.delete(&note.key));
     let view = View::now(handle, handle.shared().tenants.root())?;

@@ -18,6 +18,7 @@ use crate::purge::IsTrimming;
 use crate::sealed::damage::Damaged;
 use crate::sealed::seal::Unsealed;
 use crate::settings::Settings;
+use crate::shown::Shown;
 use crate::tenant::Tenants;
 use crate::touched::{Change, Touched};
 use crate::window::Hasher;
@@ -61,6 +62,7 @@ pub(crate) struct Shared {
     pub(crate) embed_again: Signal,
     pub(crate) unembedded: Unembedded,
     pub(crate) touched: Touched,
+    pub(crate) shown: Shown,
     pub(crate) damaged: Damaged,
     pub(crate) asked: Asked,
     /// Whether the sealer and the embedder are there.
@@ -130,6 +132,8 @@ impl Shared {
         let version = AtomicU64::new(head.version);
         let head = Arc::new(head.with_cache(&cache));
         let hasher = Hasher::new(world.random());
+        let shown = Shown::default();
+        shown.note(&head.snapshot);
         let touched = Touched::new(head.version);
         let changes_min = settings.sealing.changes_min;
         Shared {
@@ -157,6 +161,7 @@ impl Shared {
             embed_again: Signal::default(),
             unembedded: Unembedded::default(),
             touched,
+            shown,
             damaged: Damaged::default(),
             asked: Asked::default(),
             is_followed: AtomicBool::new(false),
@@ -203,6 +208,7 @@ impl Shared {
     pub(crate) fn publish(&self, head: Head) {
         let version = head.version;
         let head = Arc::new(head.with_cache(&self.cache));
+        self.shown.note(&head.snapshot);
         if let Some(open) = &mut *self.open.write().expect("no holder of this lock panics") {
             open.head = head;
         }

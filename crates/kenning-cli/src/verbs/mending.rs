@@ -49,5 +49,8 @@ pub(super) fn purge(
     if !purged.backups.is_empty() {
         say("these backups may still have what was purged: remove them, or keep them in mind");
     }
+    if purged.is_held {
+        say("somebody still reads what there was before: the rest goes when that is over");
+    }
     Ok(Outcome::Done)
 }

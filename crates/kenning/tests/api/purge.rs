@@ -276,3 +276,30 @@ fn what_is_told_of_links_and_dropped_indexes_is_purged_too() {
     assert_eq!(db.verify().unwrap(), vec![]);
     assert_eq!(db.verify_as_of(before).unwrap(), vec![]);
 }
+
+#[test]
+fn a_purge_waits_for_the_engine_and_tells_of_views_from_before() {
+    for engine in [Engine::Rocksdb, Engine::Fjall] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let db = open(&path, engine);
+        db.create_table("notes", json!({"x-kenning": {"key": "name"}})).unwrap();
+        let draft = |n: usize| json!({"name": format!("n{n}"), "text": "some words"}).into();
+        db.put("notes", json!({"name": "x", "text": FIRST})).unwrap();
+        db.put_many("notes", (0..6_000).map(draft).collect::<Vec<Draft>>()).unwrap();
+        // The builder and the sealer are at work.
+        let schema = json!({"x-kenning": {"key": "name", "indexed": ["text"]}});
+        db.alter_table("notes", schema).unwrap();
+        let purged = db.purge("notes", "x").unwrap().unwrap();
+        assert!(!purged.is_held);
+        assert_eq!(secrets(&path), Vec::<String>::new(), "{engine:?}");
+        db.put("notes", json!({"name": "y", "text": FIRST})).unwrap();
+        let view = db.view().unwrap();
+        assert!(db.purge("notes", "y").unwrap().unwrap().is_held);
+        assert!(view.get("notes", "y").unwrap().is_some());
+        drop(view);
+        db.compact().unwrap();
+        assert_eq!(secrets(&path), Vec::<String>::new(), "{engine:?}");
+        db.close().unwrap();
+    }
+}

@@ -161,23 +161,38 @@ impl Transaction {
             let message = format!("table '{}' has another record '{other}' by now", table.name);
             return Err(Error::invalid("KEY_EXISTS", message));
         }
-        let others = self.names_of_others(&table, &kept, taken.id).await?;
+        let others = self.others_in(&table, &kept, taken.id).await?;
+        let names = names_of(others.iter().map(|(other, _)| other))?;
         let mut draft = Draft {
             id: Some(kept.id),
             key: kept.key.clone(),
-            aliases: Some(without_aliases(&kept, &was, &merged, &others)),
+            aliases: Some(without_aliases(&kept, &was, &merged, &names)),
             valid_from: kept.valid_from,
             valid_until: kept.valid_until,
             properties: kept.properties.clone(),
         };
         unfill(&mut draft.properties, &was.properties, &merged.properties);
+        for (other, _) in &others {
+            refill(&mut draft.properties, &kept.properties, &other.properties);
+        }
+        // What another one had lent, and took back since, was not its own.
+        let mut undone = before.others_in(&table, &was, taken.id).await?;
+        undone.retain(|(gone, _)| others.iter().all(|(other, _)| other.id != gone.id));
+        for (_, lent) in &undone {
+            let Some(own) = lent.record(&table, kept.id).await? else { continue };
+            let mut filled = own.properties.clone();
+            fill(&mut filled, &taken.properties);
+            unfill(&mut draft.properties, &own.properties, &filled);
+        }
         table.schema.validate(&draft.properties)?;
         table.schema.validate(&taken.properties)?;
         let was_half_done = std::mem::replace(&mut self.half_done, true);
         // First, so that what is unique is free again.
         self.replace(&table, draft).await?;
         self.revive(&table, &taken).await?;
-        let links = self.return_links(&table, &before, &after, &kept, &taken).await?;
+        let links = self
+            .return_links(&table, [&before, &after], [&kept, &taken], [&others, &undone])
+            .await?;
         let merges = self.table_named(MERGES).await?;
         self.remove(&merges, merge.id).await?;
         self.half_done = was_half_done;
@@ -280,10 +295,9 @@ impl Transaction {
     async fn return_links(
         &mut self,
         table: &Table,
-        before: &View,
-        after: &View,
-        kept: &Record,
-        taken: &Record,
+        [before, after]: [&View; 2],
+        [kept, taken]: [&Record; 2],
+        [others, undone]: [&[(Record, View)]; 2],
     ) -> Result<usize> {
         let links = self.table_named(LINKS).await?;
         let (kept, taken) = (end_of(table, kept), end_of(table, taken));
@@ -291,7 +305,10 @@ impl Transaction {
         for link in before.living_links(taken).await? {
             let between = is_between(&link.arc, taken, kept);
             let turned = turned(&link.arc, taken, kept);
-            let own = if between { None } else { before.living_link(&turned).await? };
+            let mut own = if between { None } else { before.living_link(&turned).await? };
+            if own.is_some() && is_lent(table, &turned, kept, undone).await? {
+                own = None;
+            }
             let now = if between { None } else { self.living_link(&turned).await? };
             match (own, now) {
                 // It had such a link before: what the merge added to it goes.
@@ -303,7 +320,10 @@ impl Transaction {
                     self.put_link(&link.arc, said_of(&link.record)).await?;
                 }
                 (None, Some(now)) => {
-                    self.remove(&links, now.id).await?;
+                    // Somebody else who is still the same brought it, too.
+                    if !is_of_others(table, &link.arc, taken, others).await? {
+                        self.remove(&links, now.id).await?;
+                    }
                     self.put_link(&link.arc, said_of(&now.record)).await?;
                 }
                 (_, None) if between => self.put_link(&link.arc, said_of(&link.record)).await?,
@@ -393,6 +413,9 @@ impl View {
         if let (true, Some(error)) = (found.is_empty(), unknown) {
             return Err(error);
         }
+        if let [merge] = &found[..] {
+            self.check_direct(table, merge, &normal).await?;
+        }
         found.pop().ok_or_else(|| {
             let name = kept.key.clone().unwrap_or_else(|| kept.id.to_string());
             let message = format!("'{other}' is not merged into '{name}'");
@@ -406,18 +429,41 @@ impl View {
         before.record(table, merge.taken).await
     }
 
-    /// The normal names of the records that `kept` took in, but for one of them.
-    async fn names_of_others(&self, table: &Table, kept: &Record, but: Id) -> Result<Vec<String>> {
-        let mut names = Vec::new();
+    /// The records that `kept` took in, but for one of them, each as it was before, and when; those
+    /// that are not known any more are left out.
+    async fn others_in(
+        &self,
+        table: &Table,
+        kept: &Record,
+        but: Id,
+    ) -> Result<Vec<(Record, View)>> {
+        let mut others = Vec::new();
         for merge in self.merges_into(table, kept).await? {
+            let version = merge.version.saturating_sub(1);
             if merge.taken != but
-                && let Ok(Some(taken)) = self.taken_as_it_was(table, &merge).await
+                && merge.version != PENDING
+                && let Ok(before) = self.as_of(At::Version(version)).await
+                && let Some(taken) = before.record(table, merge.taken).await?
             {
-                let of_it = taken.key.iter().chain(&taken.aliases).map(|name| normalize(name));
-                names.extend(of_it.collect::<Result<Vec<_>>>()?);
+                others.push((taken, before));
             }
         }
-        Ok(names)
+        Ok(others)
+    }
+
+    /// Refuses the name of a record that was merged before into the one that `merge` took in.
+    async fn check_direct(&self, table: &Table, merge: &Merge, normal: &str) -> Result<()> {
+        let before = self.as_of(At::Version(merge.version.saturating_sub(1))).await?;
+        let Some(taken) = before.record(table, merge.taken).await? else { return Ok(()) };
+        for (inner, _) in before.others_in(table, &taken, taken.id).await? {
+            if is_named(&inner, normal) {
+                let name = |it: &Record| it.key.clone().unwrap_or_else(|| it.id.to_string());
+                let (inner, taken) = (name(&inner), name(&taken));
+                let message = format!("'{inner}' is merged into '{taken}', undo that one before");
+                return Err(Error::invalid("NOT_MERGED", message));
+            }
+        }
+        Ok(())
     }
 
     /// The merges by which `kept` took others in: their ids are among its aliases.
@@ -575,6 +621,53 @@ fn unfill(now: &mut Json, before: &Json, after: &Json) {
             Some(_) | None => {}
         }
     }
+}
+
+/// Fills with `other` what was there `before` and is not any more.
+fn refill(now: &mut Json, before: &Json, other: &Json) {
+    let (Json::Object(now), Json::Object(other)) = (now, other) else { return };
+    for (name, value) in other {
+        let Some(was) = before.get(name).filter(|was| !was.is_null()) else { continue };
+        match now.get_mut(name) {
+            Some(there) if !there.is_null() => refill(there, was, value),
+            Some(_) | None => {
+                now.insert(name.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// Whether one of these had the link that `taken` had.
+async fn is_of_others(
+    table: &Table,
+    arc: &Arc,
+    taken: End,
+    others: &[(Record, View)],
+) -> Result<bool> {
+    for (other, before) in others {
+        if before.living_link(&turned(arc, taken, end_of(table, other))).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a link of `kept` came from one of these, who took it back since.
+async fn is_lent(table: &Table, arc: &Arc, kept: End, undone: &[(Record, View)]) -> Result<bool> {
+    for (other, before) in undone {
+        let theirs = turned(arc, kept, end_of(table, other));
+        if before.living_link(arc).await?.is_none() && before.living_link(&theirs).await?.is_some()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The normal names of records.
+fn names_of<'a>(records: impl Iterator<Item = &'a Record>) -> Result<Vec<String>> {
+    let names = records.flat_map(|record| record.key.iter().chain(&record.aliases));
+    names.map(|name| normalize(name)).collect()
 }
 
 #[cfg(test)]

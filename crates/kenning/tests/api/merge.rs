@@ -245,3 +245,52 @@ fn an_older_merge_beyond_the_horizon_does_not_keep_a_newer_one() {
     db.unmerge("a", "c").unwrap();
     assert_eq!(db.unmerge("a", "b").unwrap_err().code(), "HISTORY_NOT_KEPT");
 }
+
+#[test]
+fn merges_are_taken_back_in_any_order() {
+    for first_undone in ["B", "C"] {
+        let db = people();
+        for name in ["A", "X"] {
+            put(&db, json!({"name": name}), &[]);
+        }
+        for name in ["B", "C"] {
+            put(&db, json!({"name": name, "born": name, "town": "Bern"}), &[]);
+            link(&db, name, "knows", "X", 1.0);
+            link(&db, "X", "sees", name, 1.0);
+        }
+        let told = |name: &str| {
+            let record = db.get("people", name).unwrap().unwrap();
+            (record.properties, record.aliases, around(&db, name))
+        };
+        let before = ["A", "B", "C"].map(told);
+        let path = |name: &str| format!("people/{name}");
+        db.merge(&path("A"), &path("B")).unwrap();
+        db.merge(&path("A"), &path("C")).unwrap();
+        db.unmerge(&path("A"), first_undone).unwrap();
+        // It still is the other one, and has what that one brought.
+        let other = if first_undone == "B" { "C" } else { "B" };
+        let (properties, _, links) = told("A");
+        assert_eq!(properties["born"], other);
+        assert_eq!(properties["town"], "Bern");
+        assert_eq!(links.len(), 2, "{links:?}");
+        db.unmerge(&path("A"), other).unwrap();
+        assert_eq!(["A", "B", "C"].map(told), before, "{first_undone} first");
+        assert_eq!(db.verify().unwrap(), vec![]);
+    }
+}
+
+#[test]
+fn the_merge_that_is_named_is_the_one_that_is_taken_back() {
+    let db = people();
+    for name in ["a", "c", "d"] {
+        put(&db, json!({"name": name}), &[]);
+    }
+    db.merge("people/a", "people/c").unwrap();
+    db.merge("people/d", "people/a").unwrap();
+    // "a" is a name of d by now, and c is not merged into d but into a.
+    let refused = db.unmerge("people/a", "people/c").unwrap_err();
+    assert_eq!(refused.code(), "NOT_MERGED");
+    db.unmerge("people/d", "people/a").unwrap();
+    db.unmerge("people/a", "people/c").unwrap();
+    assert!(db.get("people", "c").unwrap().is_some());
+}

@@ -12,15 +12,16 @@
 //! where an entry has none by the version that it is from. Views that were made before keep their
 //! snapshot, and what it shows stays on the disk as long as they do. Those of the engine's own
 //! threads are waited for; if others are open the answer says so, and the note stays until what is
-//! left could be done. Out of reach are copies, the past of a table of the same name that was dropped, and a
-//! record that once had taken this one in: of the last, and of backups, the answer tells.
+//! left could be done. Tables of the same name that were dropped are looked into as well. Out of
+//! reach are copies, and a record that once had taken this one in: of the last, and of backups, the answer tells.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kenning_index::LinkEntry;
-use kenning_record::{End, Id, LogBody, LogChange, LogEntry, RecordRef, Version, entry, keys};
+use kenning_record::{End, Id, LogBody, LogChange, LogEntry, RecordRef, TableNo, Version};
+use kenning_record::{entry, keys};
 use kenning_store::{Batch, Error, ErrorKind, Range, Result, Row};
 
 use crate::backup::KnownBackup;
@@ -36,7 +37,7 @@ use crate::sealed::roster::Change;
 use crate::sealed::spec::Spec;
 use crate::shared::{Shared, Waiting};
 use crate::table::{Table, number};
-use crate::tenant::{MERGES, Tenant};
+use crate::tenant::{MERGES, TABLES, Tenant};
 use crate::transaction::Transaction;
 use crate::view::View;
 
@@ -154,16 +155,43 @@ pub(crate) async fn resume(handle: &Handle) -> Result<()> {
     if !are_ended(handle.shared()).await {
         return Ok(());
     }
-    for note in &notes {
-        let (tenant, ..) = keys::purge_split(&note.key)?;
+    let mut done = Vec::new();
+    for note in notes {
+        let (tenant, table, _) = keys::purge_split(&note.key)?;
         if let Some(tenant) = crate::sweep::living(handle, &tenants, tenant).await? {
-            let erased = erase(handle, &tenant, note, &mut Purged::default()).await;
+            // The sweeper itself may be who asks.
+            if is_swept(handle, &tenant, table).await? {
+                continue;
+            }
+            let erased = erase(handle, &tenant, &note, &mut Purged::default()).await;
             crate::sweep::unless_dropped(erased.map(|_| ()))?;
         }
+        done.push(note);
     }
-    finish(handle, &notes).await?;
+    finish(handle, &done).await?;
     drop(trimming);
     Ok(())
+}
+
+/// Whether a table was dropped, and its records are not cleared up yet.
+async fn is_swept(handle: &Handle, tenant: &Arc<Tenant>, table: TableNo) -> Result<bool> {
+    let note = keys::sweep(tenant.number, table, None);
+    Ok(View::now(handle, tenant)?.source.get(&note).await?.is_some())
+}
+
+/// Waits until the records of a table are cleared up, if it was dropped.
+async fn wait_swept(handle: &Handle, tenant: &Arc<Tenant>, table: TableNo) -> Result<()> {
+    let waiting = Waiting::new(handle.shared());
+    loop {
+        let seen = handle.shared().published();
+        if !is_swept(handle, tenant, table).await? {
+            return Ok(());
+        }
+        if let Some(error) = handle.shared().sweep.failure() {
+            return Err(error);
+        }
+        waiting.moved(seen).await;
+    }
 }
 
 /// Waits for a while until the views that there are have ended; whether they have.
@@ -197,15 +225,18 @@ impl Transaction {
         let id = self.id_for_life(&table, reference).await?;
         let states = self.history_of_id(&table, id).await?;
         let end = End { table: table.number, id };
+        let mut earlier = Vec::new();
+        self.purge_earlier(&table, id, &mut earlier).await?;
         if states.is_empty() && self.births(end).await? == 0 {
-            return Ok(Doomed::default());
+            // It may have been in a table of this name that was dropped, and nowhere else.
+            return Ok(Doomed { ends: earlier, ..Doomed::default() });
         }
         let head = self.handle.shared().head()?;
         let mut since = states.iter().map(|state| state.record.version).min().unwrap_or(0);
         let aliases = states.iter().flat_map(|state| &state.record.aliases);
         let taken = self.taken_in(&table, id, aliases).await?;
         let was_half_done = std::mem::replace(&mut self.half_done, true);
-        let mut ends = Vec::new();
+        let mut ends = earlier;
         self.delete_for_purge(&table, end, &mut ends).await?;
         let merges = self.table_named(MERGES).await?;
         let mut keepers = self.keepers_of(&merges, &table, id).await?;
@@ -245,6 +276,24 @@ impl Transaction {
         // What the log told of its births goes away with its values.
         self.log_births(table, end.id, births)?;
         self.note_purge(end, births, 0, ends);
+        Ok(())
+    }
+
+    /// Notes what tables of the same name that were dropped had under the same id.
+    async fn purge_earlier(&mut self, table: &Table, id: Id, ends: &mut Vec<End>) -> Result<()> {
+        let tables = self.table_named(TABLES).await?;
+        for state in self.history_of_id(&tables, table.id).await? {
+            let number = state.record.properties["number"].as_u64();
+            let number = number.and_then(|number| u32::try_from(number).ok());
+            let Some(number) = number.filter(|number| *number != table.number) else { continue };
+            let end = End { table: number, id };
+            let is_known = ends.contains(&end);
+            let was_there = self.births(end).await? > 0
+                || self.record_bytes(end.table, end.id).await?.is_some();
+            if was_there && !is_known {
+                self.note_purge(end, u32::MAX, 0, ends);
+            }
+        }
         Ok(())
     }
 
@@ -295,6 +344,7 @@ async fn erase(
     let subject = Subject::read(note)?;
     let end = subject.end;
     crate::sweep::clear_links(handle, tenant, subject.end).await?;
+    wait_swept(handle, tenant, subject.end.table).await?;
     wait_cleared(handle, tenant, subject.end.table).await?;
     let (view, batch) = (View::now(handle, tenant)?, Batch::new());
     let mut erasing = Erasing { subject, view, batch, since: Version::MAX, purged };

@@ -303,3 +303,29 @@ fn a_purge_waits_for_the_engine_and_tells_of_views_from_before() {
         db.close().unwrap();
     }
 }
+
+#[test]
+fn what_a_dropped_table_of_the_same_name_had_is_purged_too() {
+    for is_there_again in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let db = open(&path, Engine::Rocksdb);
+        let schema = json!({"x-kenning": {"key": "name", "indexed": ["tag"]}});
+        db.create_table("notes", schema.clone()).unwrap();
+        db.put("notes", json!({"name": "z", "tag": FIRST})).unwrap();
+        db.put("notes", json!({"name": "y", "tag": "stays"})).unwrap();
+        let version = db.version();
+        db.drop_table("notes").unwrap();
+        db.create_table("notes", schema).unwrap();
+        if is_there_again {
+            db.put("notes", json!({"name": "z", "tag": SECOND})).unwrap();
+        }
+        assert!(db.purge("notes", "z").unwrap().is_some());
+        assert_eq!(secrets(&path), Vec::<String>::new());
+        let before = db.as_of(At::Version(version)).unwrap();
+        assert!(before.get("notes", "z").unwrap().is_none());
+        assert_eq!(before.get("notes", "y").unwrap().unwrap().properties["tag"], "stays");
+        assert_eq!(db.verify().unwrap(), vec![]);
+        assert_eq!(db.purge("notes", "never").unwrap(), None);
+    }
+}

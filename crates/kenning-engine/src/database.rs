@@ -118,10 +118,10 @@ impl Database {
         root.handle.shared.sweep.ring();
         root.handle.shared.build.ring();
         let database = root.tenant(tenant).await?;
-        // Also here a crash, or a model that was not there, may have left work.
-        let tenant = database.tenant.number;
-        let nothing = Change { tenant, version: 0, records: 0, tables: Vec::new() };
-        database.handle.shared.find_later(&[nothing]);
+        // Also here a crash, or a model that was not there, may have left work, in any tenant.
+        let tenants = crate::tenants::all(&root.view()?).await?.into_iter();
+        let nothing = |(_, tenant)| Change { tenant, version: 0, records: 0, tables: Vec::new() };
+        database.handle.shared.find_later(&tenants.map(nothing).collect::<Vec<_>>());
         Ok(database)
     }
 

@@ -352,14 +352,14 @@ impl Embedding<'_> {
                 None => match self.begin(one, erased).await? {
                     Step::Until(position) => Some(position),
                     Step::Failed(why) => self.fail(one, why),
-                    Step::Over => return Ok(self.come_back()),
+                    Step::Over => return self.come_back(),
                 },
             });
         }
         // A view that is held keeps what is purged meanwhile.
         drop(view);
         let Some(until) = self.follow(&wanted, &mut positions, schemas, erased).await? else {
-            return Ok(self.come_back());
+            return self.come_back();
         };
         match self.turn {
             Turn::First => unembedded.done(number, until),
@@ -375,10 +375,11 @@ impl Embedding<'_> {
     }
 
     /// Leaves the rest to the next look.
-    fn come_back(&self) {
+    fn come_back(&self) -> Result<()> {
         let shared = self.handle.shared();
         shared.unembedded.note(self.tenant.number);
         shared.embed.ring();
+        Ok(())
     }
 
     /// Notes that a model failed. It is at no position then.

@@ -239,6 +239,11 @@ impl Database {
         block_on(self.0.wait_indexed())
     }
 
+    /// Waits until the texts of one table were computed; other tables hold up nothing.
+    pub fn wait_embedded(&self, table: &str) -> Result<()> {
+        block_on(self.0.wait_embedded(table))
+    }
+
     /// Drops a table.
     pub fn drop_table(&self, name: &str) -> Result<()> {
         block_on(self.0.drop_table(name))

@@ -64,7 +64,7 @@ pub(super) fn import(
         }
         Ending::Done | Ending::DoneBefore | Ending::TooManyBad => Outcome::Done,
     };
-    waiting::embedded(database, &import.waiting, outcome, output)
+    waiting::embedded(database, named(&import.table), &import.waiting, outcome, output)
 }
 
 /// A table or a file, which the parser asks for unless a whole database is meant.

@@ -20,9 +20,11 @@ use crate::raw;
 /// How often it is looked whether somebody pressed Ctrl-C.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Waits, unless nobody wants to, and ends as `outcome` says if nothing comes in between.
+/// Waits for the texts of a table, unless nobody wants to, and ends as `outcome` says if nothing
+/// comes in between.
 pub(super) fn embedded(
     database: &Database,
+    table: &str,
     waiting: &Waiting,
     outcome: Outcome,
     output: &mut Output<'_>,
@@ -32,7 +34,8 @@ pub(super) fn embedded(
     }
     // What was stored is told before, as this may take.
     output.flush()?;
-    match wait(database, output) {
+    let table = table.to_owned();
+    match wait_for(database, output, move |database| database.wait_embedded(&table)) {
         Ok(Outcome::Interrupted) => {
             say("interrupted: it is stored; whoever opens the database next makes its vectors");
             Ok(Outcome::Interrupted)
@@ -42,14 +45,22 @@ pub(super) fn embedded(
     }
 }
 
-/// Waits until it is done, or somebody presses Ctrl-C.
+/// Waits until every index is there, or somebody presses Ctrl-C.
 pub(super) fn wait(database: &Database, output: &Output<'_>) -> Result<Outcome> {
+    wait_for(database, output, Database::wait_indexed)
+}
+
+fn wait_for(
+    database: &Database,
+    output: &Output<'_>,
+    step: impl FnOnce(&Database) -> Result<()> + Send + 'static,
+) -> Result<Outcome> {
     let mut teller = Teller::of(database.world(), output.format());
     let (tell, told) = mpsc::channel();
     let theirs = database.clone();
     let wait = move || {
         // Nobody listens any more after Ctrl-C.
-        let _ = tell.send(theirs.wait_indexed());
+        let _ = tell.send(step(&theirs));
     };
     database.world().spawn("kenning-embedding-wait", Box::new(wait));
     loop {

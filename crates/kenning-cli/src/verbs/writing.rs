@@ -22,7 +22,7 @@ pub(super) fn put(database: &Database, put: &Put, output: &mut Output<'_>) -> Re
             false => database.put(&put.table, draft)?,
         };
         one(&record, output)?;
-        return waiting::embedded(database, &put.waiting, Outcome::Done, output);
+        return waiting::embedded(database, &put.table, &put.waiting, Outcome::Done, output);
     }
     let mut documents = Documents::of_argument(&put.json, RECORD);
     let mut list = output.list(rows::WRITTEN);
@@ -35,7 +35,7 @@ pub(super) fn put(database: &Database, put: &Put, output: &mut Output<'_>) -> Re
         }
     }
     list.end()?;
-    waiting::embedded(database, &put.waiting, Outcome::Done, output)
+    waiting::embedded(database, &put.table, &put.waiting, Outcome::Done, output)
 }
 
 /// Stores the next records in one transaction, and returns how many they were.
@@ -108,7 +108,7 @@ pub(super) fn update(
 ) -> Result<Outcome> {
     let patch = input::argument(&update.json, "the change")?;
     one(&database.update(&update.target.table, &update.target.reference, patch)?, output)?;
-    waiting::embedded(database, &update.waiting, Outcome::Done, output)
+    waiting::embedded(database, &update.target.table, &update.waiting, Outcome::Done, output)
 }
 
 pub(super) fn delete(

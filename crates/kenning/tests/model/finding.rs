@@ -109,8 +109,11 @@ impl Searched {
     }
 }
 
+/// What a condition says of the properties of a record.
+type Passes = Box<dyn Fn(&Json) -> bool + Send>;
+
 /// A condition, and who meets it.
-fn filter(chance: &mut Chance) -> (String, Box<dyn Fn(&Json) -> bool + Send>) {
+fn filter(chance: &mut Chance) -> (String, Passes) {
     if chance.percent(50) {
         let city = chance.pick(&CITIES[..4]).to_string();
         let text = format!("city = '{city}'");

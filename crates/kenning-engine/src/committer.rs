@@ -477,6 +477,15 @@ impl Committer {
         Reply { tenant, id: request.id, answer, sender: request.reply }
     }
 
+    /// Behind the head: who holds a tenant and then sees it there in the head, is told here.
+    fn drop_tenants(&mut self, dropped: &[TenantNo]) {
+        for tenant in dropped {
+            self.shared.tenants.drop(*tenant);
+            self.shared.touched.forget(*tenant);
+            self.previous.remove(tenant);
+        }
+    }
+
     /// What the log entry of this transaction refers to.
     fn previous_of(&self, request: &Request) -> Result<Previous> {
         let tenant = request.tenant.number;
@@ -543,12 +552,7 @@ impl Committer {
         }
         self.shared.touched.note(&changed);
         self.shared.publish(Head { version, instant, history_from, snapshot });
-        // Behind the head: who holds a tenant and then sees it there in the head, is told here.
-        for tenant in dropped {
-            self.shared.tenants.drop(tenant);
-            self.shared.touched.forget(tenant);
-            self.previous.remove(&tenant);
-        }
+        self.drop_tenants(&dropped);
         self.window.trim(self.shared.oldest(version));
         self.shared.counters.groups.fetch_add(1, Relaxed);
         self.shared.counters.commits.fetch_add(replies.len() as u64, Relaxed);

@@ -13,7 +13,8 @@
 //! snapshot, and what it shows stays on the disk as long as they do. Those of the engine's own
 //! threads are waited for; if others are open the answer says so, and the note stays until what is
 //! left could be done. Tables of the same name that were dropped are looked into as well. Out of
-//! reach are copies, and a record that once had taken this one in: of the last, and of backups, the answer tells.
+//! reach are copies, and a record that once had taken this one in: of the last, and of backups, the
+//! answer tells.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -66,8 +66,8 @@ impl fmt::Debug for Finders {
     }
 }
 
-/// The sealed indexes of one tenant that somebody searched, or wrote enough to. They go with the last
-/// handle on the tenant, and are read again when they are asked for.
+/// The sealed indexes of one tenant that somebody searched, or wrote enough to. They go with the
+/// last handle on the tenant, and are read again when they are asked for.
 pub(crate) struct Library {
     tenant: TenantNo,
     sight: Mutex<Arc<Sight>>,

@@ -11,9 +11,10 @@ use kenning_record::{Version, entry};
 use kenning_store::{BoxFuture, Bytes, Error, ErrorKind, Found, Page, Result, Scan, Snapshot};
 use kenning_store::{Space, Store, World};
 
+use crate::asked::Asked;
 use crate::cache::{Cache, CacheKey, cache_key};
 use crate::committer::Queue;
-use crate::embedding::{Asked, Unembedded};
+use crate::embedding::Unembedded;
 use crate::purge::IsTrimming;
 use crate::sealed::damage::Damaged;
 use crate::sealed::seal::Unsealed;

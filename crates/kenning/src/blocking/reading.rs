@@ -42,12 +42,21 @@ macro_rules! reads {
             }
 
             /// The same, and how they were found.
-            pub fn find_explained(&self, table: &str, filter: Filter) -> Result<(Vec<Encoded>, Explain)> {
+            pub fn find_explained(
+                &self,
+                table: &str,
+                filter: Filter,
+            ) -> Result<(Vec<Encoded>, Explain)> {
                 block_on(self.0.find_explained(table, filter))
             }
 
             /// Records in the order of their ids, from behind `after`.
-            pub fn records(&self, table: &str, after: Option<Id>, limit: usize) -> Result<Vec<Record>> {
+            pub fn records(
+                &self,
+                table: &str,
+                after: Option<Id>,
+                limit: usize,
+            ) -> Result<Vec<Record>> {
                 block_on(self.0.records(table, after, limit))
             }
 

@@ -36,6 +36,16 @@ pub(crate) struct Work {
     pub(crate) chores: Chores,
 }
 
+impl Work {
+    /// Whether somebody may cut the power: by a fault, or from outside.
+    pub(crate) fn may_lose_power(&self) -> bool {
+        match self.fault {
+            Fault::None | Fault::At(_, _, What::Cut) => true,
+            Fault::Count(_) | Fault::At(_, _, What::Errno(_) | What::Exit) => false,
+        }
+    }
+}
+
 /// What goes wrong in it.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {

@@ -194,7 +194,7 @@ impl Child {
             // will tell.
             ErrorKind::Unavailable => {}
             // Behind a power cut the disk takes no new file.
-            ErrorKind::Denied if error.code() == "READ_ONLY" => {}
+            ErrorKind::Denied if error.code() == "READ_ONLY" && self.work.may_lose_power() => {}
             ErrorKind::Exhausted | ErrorKind::Denied | ErrorKind::Corrupt => {
                 return Err(Failure(format!("{chore:?} failed: {error:?}")));
             }

@@ -44,7 +44,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "kenning-vectors",
         ],
     ),
-    ("kenning-bench", &["kenning", "kenning-rocks", "kenning-store"]),
+    (
+        "kenning-bench",
+        &[
+            "kenning",
+            "kenning-embed",
+            "kenning-index",
+            "kenning-record",
+            "kenning-rocks",
+            "kenning-store",
+            "kenning-vectors",
+            "kenning-words",
+        ],
+    ),
 ];
 
 /// The floors that are functions over bytes.

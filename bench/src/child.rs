@@ -16,6 +16,7 @@ const WRITE: &str = "write";
 const IDLE: &str = "idle";
 const IMPORT: &str = "import";
 const TENANTS: &str = "tenants";
+const NEAR: &str = "near";
 
 /// Records of one transaction of the one that writes.
 pub(crate) const TRANSACTION: usize = 1_000;
@@ -52,6 +53,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         }
         [TENANTS, folder, count] => {
             let figures = crate::tenants::touch_all(Path::new(folder), count.parse()?)?;
+            figures.into_iter().try_for_each(|figure| say(&figure))
+        }
+        [NEAR, folder, questions, dimensions, effort] => {
+            let (dimensions, effort) = (dimensions.parse()?, effort.parse()?);
+            let (folder, questions) = (Path::new(folder), Path::new(questions));
+            let figures = crate::vectors::memory(folder, questions, dimensions, effort)?;
             figures.into_iter().try_for_each(|figure| say(&figure))
         }
         _ => Err(format!("a child does not know {words:?}").into()),
@@ -106,6 +113,20 @@ pub(crate) fn tenants(folder: &Path, count: usize) -> Result<Vec<f64>> {
     let figures = lines_of(&mut child)?.map(|line| Ok(line?.parse()?)).collect();
     child.wait()?;
     figures
+}
+
+/// What a process finds that opens an index over vectors and answers the questions in a file.
+pub(crate) fn near(
+    folder: &Path,
+    questions: &Path,
+    dimensions: usize,
+    effort: usize,
+) -> Result<[f64; 3]> {
+    let (dimensions, effort) = (dimensions.to_string(), effort.to_string());
+    let mut child = start(&[NEAR, text(folder)?, text(questions)?, &dimensions, &effort])?;
+    let figures: Result<Vec<f64>> = lines_of(&mut child)?.map(|line| Ok(line?.parse()?)).collect();
+    child.wait()?;
+    figures?.try_into().map_err(|_| "the process said too little".into())
 }
 
 fn start(arguments: &[&str]) -> Result<Child> {

@@ -112,6 +112,12 @@ pub(crate) fn resident_bytes() -> Result<u64> {
     Ok(kib.trim_end_matches("kB").trim().parse::<u64>()? << 10)
 }
 
+/// Bytes of memory that are this process's own, and no file's.
+pub(crate) fn anonymous_bytes() -> Result<u64> {
+    let kib = field("/proc/self/status", "RssAnon").ok_or("this system does not tell memory")?;
+    Ok(kib.trim_end_matches("kB").trim().parse::<u64>()? << 10)
+}
+
 /// The most bytes of memory that this process ever used.
 pub(crate) fn resident_bytes_most() -> Result<u64> {
     let kib = field("/proc/self/status", "VmHWM").ok_or("this system does not tell memory")?;

@@ -12,18 +12,22 @@
 mod arguments; // what was asked
 mod capture; // a store that remembers its batches
 mod child; // the same program as another process
+mod exam; // answers of an index over vectors, judged
+mod indexed; // Kenning's index over vectors, by itself
 mod machine; // where it ran
 mod measure; // rounds, medians, goals
 mod million; // one large database for several benches
 mod page; // bench/README.md
 mod peers; // the engines
 mod people; // the corpus
-mod report;
-mod writers; // threads that write while something else is done // tables and result files
+mod report; // tables and result files
+mod sentences; // what is found by meaning
+mod writers; // threads that write while something else is done
 
 mod backup;
 mod bulk;
 mod commits;
+mod embedding;
 mod engines;
 mod export;
 mod get_hot;
@@ -33,8 +37,14 @@ mod index;
 mod index_build;
 mod inserts;
 mod open;
+mod search;
 mod size;
+
 mod tenants;
+mod vectors;
+mod vectors_million;
+mod words;
+mod write_cost;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -55,7 +65,7 @@ struct Bench {
     run: fn(&Scope) -> Result<Vec<Measure>>,
 }
 
-const BENCHES: [Bench; 14] = [
+const BENCHES: [Bench; 20] = [
     Bench { name: "inserts", run: inserts::run },
     Bench { name: "commits", run: commits::run },
     Bench { name: "bulk", run: bulk::run },
@@ -70,6 +80,12 @@ const BENCHES: [Bench; 14] = [
     Bench { name: "backup", run: backup::run },
     Bench { name: "tenants", run: tenants::run },
     Bench { name: "engines", run: engines::run },
+    Bench { name: "vectors", run: vectors::run },
+    Bench { name: "vectors_million", run: vectors_million::run },
+    Bench { name: "search", run: search::run },
+    Bench { name: "words", run: words::run },
+    Bench { name: "embedding", run: embedding::run },
+    Bench { name: "write_cost", run: write_cost::run },
 ];
 
 fn main() -> ExitCode {

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use crate::Result;
 use crate::arguments::Arguments;
 use crate::million::Million;
+use crate::sentences::Sentences;
 
 /// The name of our own engine in every measure.
 pub(crate) const KENNING: &str = "Kenning";
@@ -24,6 +25,7 @@ pub(crate) struct Scope {
     rounds: Option<usize>,
     folder: TempDir,
     million: OnceCell<Million>,
+    sentences: OnceCell<Sentences>,
 }
 
 impl Scope {
@@ -35,7 +37,8 @@ impl Scope {
             None => builder.tempdir()?,
         };
         let (tiny, rounds) = (arguments.tiny, arguments.rounds);
-        Ok(Scope { tiny, rounds, folder, million: OnceCell::new() })
+        let (million, sentences) = (OnceCell::new(), OnceCell::new());
+        Ok(Scope { tiny, rounds, folder, million, sentences })
     }
 
     /// One of two sizes.
@@ -64,6 +67,15 @@ impl Scope {
             self.million.set(made).unwrap_or_else(|_| unreachable!("it was not there"));
         }
         Ok(self.million.get().expect("it was made above"))
+    }
+
+    /// Sentences and questions as a model reads them, when they are first asked for.
+    pub(crate) fn sentences(&self) -> Result<&Sentences> {
+        if self.sentences.get().is_none() {
+            let made = Sentences::make(self.size(2_000, 100_000), self.size(50, 1_000))?;
+            self.sentences.set(made).unwrap_or_else(|_| unreachable!("it was not there"));
+        }
+        Ok(self.sentences.get().expect("it was made above"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The engines, each in the way that its own users would set it up for the same promise.
 
 pub(crate) mod graph; // OverGraph
+pub(crate) mod near; // indexes over vectors
 pub(crate) mod ours; // Kenning
 pub(crate) mod rocks; // RocksDB as Kenning sets it up, without Kenning
 pub(crate) mod sqlite; // SQLite

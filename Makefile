@@ -9,7 +9,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test build bench torture setup model \
+.PHONY: help demo test build bench bench-peers torture setup model \
     format tidy clippy rust-test examples doc torture-short bench-tiny
 
 stage := scripts/stage
@@ -40,6 +40,10 @@ build: setup ## leave the program at bin/kenning
 
 bench: setup ## measure, beside other engines (ARGS go to the bench)
 	@$(stage) bench cargo run -p kenning-bench -- $(ARGS)
+
+bench-peers: setup ## measure the index over vectors, beside indexes of others (ARGS go to the bench)
+	@scripts/peers
+	@$(stage) bench-peers cargo run -p kenning-bench --features peers -- --only vectors $(ARGS)
 
 torture: setup ## the long proof of trust: hours of power loss, failing disks, races, fuzzing (ARGS go to it)
 	@scripts/torture $(ARGS)

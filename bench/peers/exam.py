@@ -23,7 +23,7 @@ LADDER = [10, 12, 16, 20, 25, 32, 40, 50, 64, 80, 100, 128, 160, 200, 256, 400, 
 THREADS = 2
 CHURN = 5
 # Who is slow is not asked every question.
-SIT_SECONDS_MAX = 6
+SIT_SECONDS_MAX = 3
 
 
 class Peer:

@@ -17,6 +17,8 @@ const IDLE: &str = "idle";
 const IMPORT: &str = "import";
 const TENANTS: &str = "tenants";
 const NEAR: &str = "near";
+#[cfg(feature = "peers")]
+pub(crate) const PEER: &str = "peer";
 
 /// Records of one transaction of the one that writes.
 pub(crate) const TRANSACTION: usize = 1_000;
@@ -60,6 +62,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             let (folder, questions) = (Path::new(folder), Path::new(questions));
             let figures = crate::vectors::memory(folder, questions, dimensions, effort)?;
             figures.into_iter().try_for_each(|figure| say(&figure))
+        }
+        #[cfg(feature = "peers")]
+        [PEER, name, folder, dimensions, rate_ms] => {
+            let (dimensions, rate_ms) = (dimensions.parse()?, rate_ms.parse()?);
+            crate::peers::near_rust::serve(name, Path::new(folder), dimensions, rate_ms)
         }
         _ => Err(format!("a child does not know {words:?}").into()),
     }

@@ -126,7 +126,7 @@ fn answers(scope: &Scope, asked: &Asked<'_>, peers: &mut [Peer]) -> Result<Vec<M
             Ok(Outcome::new([p50_us, rate, recall * 100.0], None))
         })
     }));
-    let mut measures = race(&ANSWERS, scope.rounds(5), contenders)?;
+    let mut measures = race(&ANSWERS, scope.rounds(3), contenders)?;
     for (at, goal) in [P50_MAX, RATE_MIN, RECALL_MIN].into_iter().enumerate() {
         measures[at].goals.push(Goal::Reach(goal));
     }

@@ -72,7 +72,24 @@ impl Files<'_> {
             command.arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("peers").join(script));
             peers.push(self.peer(name, command)?);
         }
+        self.start_rust(&mut peers, &mut missing)?;
         Ok((peers, missing))
+    }
+
+    #[cfg(feature = "peers")]
+    fn start_rust(&self, peers: &mut Vec<Peer>, _: &mut Vec<String>) -> Result<()> {
+        for name in super::near_rust::IN_RUST {
+            let mut command = Command::new(std::env::current_exe()?);
+            command.args([crate::arguments::CHILD, crate::child::PEER, name]);
+            peers.push(self.peer(name, command)?);
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "peers"))]
+    fn start_rust(&self, _: &mut Vec<Peer>, missing: &mut Vec<String>) -> Result<()> {
+        missing.push("usearch and hnsw_rs are not measured: `make bench-peers` builds them".into());
+        Ok(())
     }
 
     fn peer(&self, name: &'static str, mut command: Command) -> Result<Peer> {

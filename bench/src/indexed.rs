@@ -22,6 +22,8 @@ const ENGINE: &str = "bench";
 pub(crate) struct Indexed {
     pub(crate) part: Arc<dyn VectorPart>,
     pub(crate) build_s: f64,
+    /// Bytes of its file that are not the full vectors: what a search reads all over.
+    pub(crate) dense_bytes: usize,
 }
 
 fn spec(dimensions: usize) -> VectorSpec {
@@ -45,8 +47,9 @@ pub(crate) fn build(
         parts.finish()?;
     }
     parts.put_part(PartId(name), &body)?;
+    let dense_bytes = body.len() - size_of_val(vectors);
     drop((parts, body));
-    Ok(Indexed { part: open(folder, name, dimensions)?, build_s })
+    Ok(Indexed { part: open(folder, name, dimensions)?, build_s, dense_bytes })
 }
 
 /// Opens a part in its file.

@@ -90,6 +90,18 @@ pub trait WordIndex: Send + Sync {
         arm: WordArm<'_>,
         rows_max: usize,
     ) -> Result<Vec<WordHit>>;
+
+    /// The rows that `pieces` let through one of whose names stands in `text`, as a whole; in what
+    /// the question asks for if there is no text. A line of a title is a name, and so is what of it
+    /// stands before parentheses at its end. The names that fewest rows have come first; one whose
+    /// rows do not all fit into `rows_max` any more is left out. Every hit has the score 1.
+    fn named(
+        &self,
+        pieces: &[(Arc<dyn WordPart>, Mask<'_>)],
+        question: &dyn WordQuestion,
+        text: Option<&str>,
+        rows_max: usize,
+    ) -> Result<Vec<WordHit>>;
 }
 
 /// A question that was read.

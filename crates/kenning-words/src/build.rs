@@ -3,7 +3,7 @@
 //! While rows come, every term collects its rows and places in a few bytes each; then the terms are
 //! sorted and written one after the other. Titles are read several times, each at places of its
 //! own: so a word of a title counts as often in scores, in lengths, and in nothing else. Words that
-//! say little take a place and add nothing to the length.
+//! say little take a place and add nothing to the length. Each name in a title is a term by itself.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,8 +14,9 @@ use kenning_store::{Bytes, Error, Result};
 use tantivy::postings::{FieldSerializer, InvertedIndexSerializer};
 
 use crate::format::{FileEntry, HEADER_BYTES, Header};
-use crate::language::Language;
+use crate::language::{Language, Voice};
 use crate::lengths;
+use crate::names;
 use crate::segment::{self, FIELD, not_written};
 use crate::terms::{Reader, Role};
 
@@ -72,13 +73,17 @@ impl Collected {
             return Err(Error::exhausted("WORDS_PART_FULL", message));
         }
         let row_idx = self.lengths.len() as u32;
+        for name in names::of_title(reader, &row.title) {
+            self.push(&name, row_idx, 0);
+        }
         let (mut from, mut length) = (0, 0_u32);
         let titles = std::iter::repeat_n(&row.title, TITLE_TIMES as usize);
         for text in titles.chain([&row.body]) {
             let mut stop_words = 0;
-            let places = reader.read(text, |term, is_stop_word| {
+            let places = reader.read(text, |term, voice| {
                 // A word has two terms; it is counted by its stem.
-                stop_words += u32::from(is_stop_word && term.role == Role::Stem);
+                let says_little = voice == Voice::Little && term.role == Role::Stem;
+                stop_words += u32::from(says_little);
                 self.push(term.text, row_idx, from + term.place);
             });
             from = from.saturating_add(places).saturating_add(GAP);

@@ -8,7 +8,7 @@ use kenning_store::{Bytes, Error, Result};
 use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: [u8; 4] = *b"KWRD";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const AT_VERSION: usize = 4;
 const AT_ROWS: usize = 8;
@@ -152,7 +152,7 @@ mod tests {
         let hex: String = body()[..HEADER_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             &hex[..64],
-            "4b5752440100000003000000040000006\
+            "4b5752440200000003000000040000006\
             56e0000000000000700000000000000"
         );
         assert_eq!(Header::decode(&body()).unwrap().encode()[..], body()[..HEADER_BYTES]);

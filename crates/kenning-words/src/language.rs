@@ -1,9 +1,9 @@
 //! What is known of a language: its endings, and the words that say little.
 //!
-//! Words that say little are in the index like all others, so that phrases find them; a question
-//! that has anything else to ask leaves them out.
+//! Words that say little (`the`), and words that only ask (`what`, `did`), are in the index like
+//! all others, so that phrases find them; a question that has anything else to ask leaves them out.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use foldhash::fast::FixedState;
@@ -44,11 +44,27 @@ pub(crate) const CODES: &[&str] = &[
 /// Words that say little, a language a line: its code, a colon, and words in their plain form.
 const STOP_WORDS: &str = include_str!("stop_words.txt");
 
+/// Words that ask, and what stands beside them: question words, auxiliaries, pronouns. Written the
+/// same.
+const QUESTION_WORDS: &str = include_str!("question_words.txt");
+
+/// What a word does in a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Voice {
+    /// It says something.
+    #[default]
+    Says,
+    /// It asks: in a question it says nothing of what is looked for, in a text it may.
+    Asks,
+    /// It says little, wherever it stands.
+    Little,
+}
+
 /// A language.
 pub(crate) struct Language {
     pub(crate) code: &'static str,
     stemmer: Option<Stemmer>,
-    stop_words: HashSet<&'static str, FixedState>,
+    voices: HashMap<&'static str, Voice, FixedState>,
 }
 
 impl PartialEq for Language {
@@ -73,11 +89,15 @@ impl Language {
     fn new(code: &'static str) -> Self {
         let algorithm = ALGORITHMS.iter().find(|(known, _)| *known == code);
         debug_assert!(algorithm.is_some() || code == NONE, "every code has its endings");
-        let line = STOP_WORDS.lines().find_map(|line| line.strip_prefix(code)?.strip_prefix(':'));
+        let mut voices = HashMap::default();
+        for (list, voice) in [(QUESTION_WORDS, Voice::Asks), (STOP_WORDS, Voice::Little)] {
+            let line = list.lines().find_map(|line| line.strip_prefix(code)?.strip_prefix(':'));
+            voices.extend(line.unwrap_or_default().split_whitespace().map(|word| (word, voice)));
+        }
         Language {
             code,
             stemmer: algorithm.map(|(_, algorithm)| Stemmer::create(*algorithm)),
-            stop_words: line.unwrap_or_default().split_whitespace().collect(),
+            voices,
         }
     }
 
@@ -89,9 +109,9 @@ impl Language {
         }
     }
 
-    /// Whether a word in its plain form says little.
-    pub(crate) fn is_stop_word(&self, plain: &str) -> bool {
-        self.stop_words.contains(plain)
+    /// What a word in its plain form does.
+    pub(crate) fn voice(&self, plain: &str) -> Voice {
+        self.voices.get(plain).copied().unwrap_or_default()
     }
 }
 
@@ -110,8 +130,8 @@ mod tests {
     }
 
     #[test]
-    fn words_that_say_little_are_of_a_language_and_plain() {
-        for line in STOP_WORDS.lines() {
+    fn words_that_say_little_or_ask_are_of_a_language_and_plain() {
+        for line in STOP_WORDS.lines().chain(QUESTION_WORDS.lines()) {
             let (code, words) = line.split_once(':').expect("a code, a colon, words");
             assert!(CODES.contains(&code), "{code}");
             for word in words.split_whitespace() {
@@ -121,6 +141,7 @@ mod tests {
             }
         }
         let english = Language::of("en").unwrap();
-        assert!(english.is_stop_word("the") && !english.is_stop_word("theory"));
+        let voices = ["the", "what", "theory"].map(|word| english.voice(word));
+        assert_eq!(voices, [Voice::Little, Voice::Asks, Voice::Says]);
     }
 }

@@ -13,6 +13,7 @@ mod highlight; // where a text has what is asked for
 mod language; // endings, and words that say little
 mod lengths; // how long a row is, in one byte
 mod merge; // parts to the body of one
+mod names; // what is named as a whole, and where it is named
 mod near; // words that are nearly another
 mod part; // a part that is open
 mod question; // what somebody typed, as clauses

@@ -6,7 +6,7 @@
 
 use tantivy_fst::Automaton;
 
-use crate::terms::MARK_WORD;
+use crate::terms::{MARK_NAME, MARK_WORD};
 
 /// Letters of a word that can be looked for; longer ones are not looked for like this.
 pub(crate) const LETTERS_MAX: usize = 64;
@@ -101,6 +101,11 @@ impl Automaton for Near {
         if !next.read_any && u32::from(byte) == u32::from(MARK_WORD) {
             next.read_any = true;
             return next;
+        }
+        if !next.read_any && u32::from(byte) == u32::from(MARK_NAME) {
+            // A name is no word.
+            next.row = [u8::MAX; LETTERS_MAX + 1];
+            next.before = next.row;
         }
         next.read_any = true;
         next.bytes[usize::from(next.bytes_len)] = byte;

@@ -11,8 +11,8 @@
 //!
 //! `+` and `-` stand before each of the others, at the beginning or behind a space. Nothing is
 //! wrong: what is none of these is words. Words that say little are left out unless there are no
-//! others, or they are in a phrase or signed. A word that is asked for several times counts so
-//! often.
+//! others, or they are in a phrase or signed; so are words that ask. A word that is asked for
+//! several times counts so often.
 //!
 //! A question is bounded. Of its first mebibyte, the first 128 different things that it asks for
 //! count, and of these 16 may be phrases, prefixes or fuzzy; a phrase has 32 words. What comes
@@ -25,7 +25,8 @@ use std::ops::Range;
 use kenning_index::WordQuestion;
 
 use crate::highlight;
-use crate::language::Language;
+use crate::language::{Language, Voice};
+use crate::names;
 use crate::near::Near;
 use crate::spans::{Kind, Spans};
 use crate::terms::{Reader, Role, folded};
@@ -47,6 +48,8 @@ pub(crate) struct Question {
     pub(crate) clauses: Vec<Clause>,
     /// The same, phrases taken apart: what a neighbourhood is asked.
     pub(crate) loose: Vec<Clause>,
+    /// The names that may stand in it, but for what must not be there.
+    pub(crate) names: Vec<Box<str>>,
 }
 
 /// One thing that is asked for.
@@ -88,6 +91,7 @@ impl Question {
             reader: Reader::of(language),
             clauses: Clauses::default(),
             stop_words: Clauses::default(),
+            said: String::new(),
         };
         typed.read(&text[..end]);
         let mut clauses = typed.clauses.list;
@@ -99,7 +103,8 @@ impl Question {
             clauses.clear();
         }
         let loose = loose(&clauses);
-        Question { language, clauses, loose }
+        let names = names::in_text(&mut typed.reader, &typed.said);
+        Question { language, clauses, loose, names }
     }
 }
 
@@ -173,6 +178,8 @@ struct Typed {
     reader: Reader,
     clauses: Clauses,
     stop_words: Clauses,
+    /// What is asked for as it was typed, without signs.
+    said: String,
 }
 
 impl Typed {
@@ -187,15 +194,24 @@ impl Typed {
             let body = if sign == Sign::May { rest } else { &rest[1..] };
             behind_space = false;
             if let Some((phrase, behind)) = quoted(body) {
+                self.say(phrase, sign);
                 self.phrase(phrase, sign);
                 rest = behind;
             } else {
                 let body = body.strip_prefix('"').unwrap_or(body);
                 let end = body.find(|letter: char| letter == '"' || letter.is_whitespace());
                 let (chunk, behind) = body.split_at(end.unwrap_or(body.len()));
+                self.say(chunk, sign);
                 self.chunk(chunk, sign);
                 rest = behind;
             }
+        }
+    }
+
+    fn say(&mut self, text: &str, sign: Sign) {
+        if sign != Sign::Not && self.said.len() < names::TEXT_BYTES_MAX {
+            self.said.push_str(text);
+            self.said.push(' ');
         }
     }
 
@@ -222,11 +238,11 @@ impl Typed {
     }
 
     fn words(&mut self, text: &str, sign: Sign) {
-        let Typed { reader, clauses, stop_words } = self;
-        reader.read(text, |term, is_stop_word| {
+        let Typed { reader, clauses, stop_words, .. } = self;
+        reader.read(text, |term, voice| {
             let is_asked = matches!(term.role, Role::Stem | Role::Pair);
             if is_asked {
-                let is_kept = !is_stop_word || sign != Sign::May;
+                let is_kept = voice == Voice::Says || sign != Sign::May;
                 let target = if is_kept { &mut *clauses } else { &mut *stop_words };
                 target.add(Ask::Word(term.text.into()), sign, 1);
             }
@@ -325,6 +341,9 @@ mod tests {
             ("+ - * ~ \" \"\"", ""),
             ("Running the runs", "runx2"),
             ("to be or not to be", "tox2 bex2 or not"),
+            ("What did the heron do?", "heron"),
+            ("what did they do", "what did they do"),
+            ("+what \"did it\" heron", "+what (did@0 it@1) heron"),
             ("\"to be\" or not", "(to@0 be@1)"),
             ("\"running\"", "run"),
             ("\"unclosed phrase", "unclos phrase"),

@@ -18,11 +18,14 @@ use foldhash::fast::FixedState;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::fold;
-use crate::language::Language;
+use crate::language::{Language, Voice};
 use crate::spans::{Kind, Span, Spans};
 
 /// Stands before a word that differs from its stem.
 pub(crate) const MARK_WORD: char = '\u{1}';
+
+/// Stands before the hash of a whole name.
+pub(crate) const MARK_NAME: char = '\u{3}';
 
 /// Stands between the beginning of a long word and the hash of all of it.
 const MARK_LONG: char = '\u{2}';
@@ -66,7 +69,7 @@ struct Known {
     stem: Box<str>,
     /// Marked; empty if it is the stem.
     word: Box<str>,
-    is_stop_word: bool,
+    voice: Voice,
 }
 
 /// Reads texts of one language.
@@ -82,24 +85,24 @@ impl Reader {
 
     /// Calls `visit` with every term of `text`, in the order of places. Returns how many places
     /// there are.
-    pub(crate) fn read(&mut self, text: &str, mut visit: impl FnMut(Term<'_>, bool)) -> u32 {
+    pub(crate) fn read(&mut self, text: &str, mut visit: impl FnMut(Term<'_>, Voice)) -> u32 {
         let mut place = 0;
         for Span { range, kind } in Spans::of(text) {
             match kind {
                 Kind::Word => {
                     self.with(&text[range.clone()], |known| {
                         let term = Term { text: &known.stem, place, range, role: Role::Stem };
-                        visit(term.clone(), known.is_stop_word);
+                        visit(term.clone(), known.voice);
                         if !known.word.is_empty() {
                             let term = Term { text: &known.word, role: Role::Word, ..term };
-                            visit(term, known.is_stop_word);
+                            visit(term, known.voice);
                         }
                     });
                     place += 1;
                 }
                 Kind::Sign => {
                     let text = &text[range.clone()];
-                    visit(Term { text, place, range, role: Role::Stem }, false);
+                    visit(Term { text, place, range, role: Role::Stem }, Voice::Says);
                     place += 1;
                 }
                 Kind::Run => place = read_run(text, range, place, &mut visit),
@@ -149,8 +152,7 @@ fn known(language: &Language, word: &str) -> Known {
     // A stemmer may leave nothing of a word that is all ending.
     let stem = if folded_stem.is_empty() { folded.clone() } else { folded_stem };
     let word = if stem == folded { String::new() } else { format!("{MARK_WORD}{folded}") };
-    let is_stop_word = language.is_stop_word(&plain);
-    Known { stem: stem.into(), word: word.into(), is_stop_word }
+    Known { stem: stem.into(), word: word.into(), voice: language.voice(&plain) }
 }
 
 /// The term of a word that is longer than `at` bytes.
@@ -164,7 +166,7 @@ fn read_run(
     text: &str,
     range: Range<usize>,
     mut place: u32,
-    visit: &mut impl FnMut(Term<'_>, bool),
+    visit: &mut impl FnMut(Term<'_>, Voice),
 ) -> u32 {
     let letters = text[range.clone()].char_indices().map(|(at, letter)| (range.start + at, letter));
     let mut letters = letters.filter(|(_, letter)| !fold::is_joiner(*letter)).peekable();
@@ -176,13 +178,13 @@ fn read_run(
         let end = at + letter.len_utf8();
         let is_alone = place == first_place && letters.peek().is_none();
         let role = if is_alone { Role::Pair } else { Role::Char };
-        visit(Term { text: &single, place, range: at..end, role }, false);
+        visit(Term { text: &single, place, range: at..end, role }, Voice::Says);
         if let Some((next_at, next)) = letters.peek().copied() {
             pair.clear();
             pair.push_str(&single);
             fold::plain(next.encode_utf8(&mut [0; 4]), &mut pair);
             let end = next_at + next.len_utf8();
-            visit(Term { text: &pair, place, range: at..end, role: Role::Pair }, false);
+            visit(Term { text: &pair, place, range: at..end, role: Role::Pair }, Voice::Says);
         }
         place += 1;
     }

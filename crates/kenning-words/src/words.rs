@@ -9,7 +9,8 @@ use crate::asked::ask;
 use crate::language::{CODES, Language};
 use crate::part::{Part, Piece};
 use crate::question::Question;
-use crate::{build, merge, unit, window};
+use crate::terms::Reader;
+use crate::{build, merge, names, unit, window};
 
 /// The index over words.
 ///
@@ -62,8 +63,7 @@ impl WordIndex for Words {
         arm: WordArm<'_>,
         rows_max: usize,
     ) -> Result<Vec<WordHit>> {
-        let question: &Question =
-            question.as_any().downcast_ref().expect("a question comes from the index it is asked");
+        let question = read(question);
         if rows_max == 0 || question.is_empty() {
             return Ok(Vec::new());
         }
@@ -74,6 +74,31 @@ impl WordIndex for Words {
             WordArm::Window(around) => window::best(&pieces, &question.loose, around, rows_max),
         }
     }
+
+    fn named(
+        &self,
+        pieces: &[(Arc<dyn WordPart>, Mask<'_>)],
+        question: &dyn WordQuestion,
+        text: Option<&str>,
+        rows_max: usize,
+    ) -> Result<Vec<WordHit>> {
+        let question = read(question);
+        let pieces = pieces.iter().map(|(part, mask)| piece(&**part, *mask, question));
+        let pieces: Vec<Piece<'_>> = pieces.collect::<Result<_>>()?;
+        let found;
+        let names = match text {
+            None => &question.names,
+            Some(text) => {
+                found = names::in_text(&mut Reader::of(question.language), text);
+                &found
+            }
+        };
+        names::bearers(&pieces, names, rows_max)
+    }
+}
+
+fn read(question: &dyn WordQuestion) -> &Question {
+    question.as_any().downcast_ref().expect("a question comes from the index it is asked")
 }
 
 fn own(part: &dyn WordPart) -> &Part {

@@ -4,4 +4,5 @@
 
 mod damage; // bytes that nobody wrote
 mod law; // every score is that of a plain BM25, however rows are spread
+mod names; // what is named as a whole
 mod texts; // any text, any question, any language

@@ -1,14 +1,18 @@
 //! Finders by meaning and by words.
 //!
-//! Each arm, words, neighbourhood, vectors, gives its best candidates; every one of them is held
-//! against the view, since an index over vectors may be behind; then the scores are made comparable
-//! and summed with weights ([`fuse`]). The pieces of an index answer for every version that they
+//! Each arm gives its best candidates; every one of them is held against the view, since an index
+//! over vectors may be behind; then the scores are made comparable and summed with weights
+//! ([`fuse`]). Whatever stands first then is a question itself: whom it names, and what is like it,
+//! come in as well, and all are ranked once more ([`follow`]).
+//! The pieces of an index answer for every version that they
 //! serve; for other views, and while an index is not there yet, an index is made of the view's own
 //! records and thrown away.
 
 mod arms; // what each arm finds
 mod filter; // the rows that a predicate lets through
+mod follow; // what the first hit leads to
 mod fuse; // several rankings to one
+mod measure; // how near each candidate is
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -81,6 +85,12 @@ pub enum Arm {
     Window,
     /// Its vector.
     Vectors,
+    /// The vectors around it in its source.
+    Around,
+    /// Its name, which stands in the question or in the first hit.
+    Named,
+    /// Its vector, which is near that of the first hit.
+    Alike,
 }
 
 /// A record that answers.
@@ -113,8 +123,11 @@ pub struct Why {
     pub arm: Arm,
     /// Its place there, from 1.
     pub rank: usize,
-    /// Its score there: BM25, or how alike the vectors are.
+    /// Its score there: BM25, or how alike the vectors are; of a name how sure it is that it is
+    /// meant.
     pub score: f32,
+    /// What it adds to the score of the hit: that is the sum of these.
+    pub part: f32,
 }
 
 /// What was found, and how.
@@ -145,6 +158,10 @@ pub struct SearchExplain {
     pub filter_known: bool,
     /// Indexes that were made of records for this search alone.
     pub made: u64,
+    /// Records that the question, or the first hit, names.
+    pub named: u64,
+    /// Records that were found as they are like the first hit.
+    pub alike: u64,
     /// Candidates that were held against the view.
     pub candidates: u64,
     /// Those that it does not show so.
@@ -271,6 +288,9 @@ impl Arm {
             Arm::Words => "words",
             Arm::Window => "window",
             Arm::Vectors => "vectors",
+            Arm::Around => "around",
+            Arm::Named => "named",
+            Arm::Alike => "alike",
         }
     }
 }
@@ -278,7 +298,11 @@ impl Arm {
 impl Hit {
     /// As it is shown.
     pub fn to_json(&self) -> Json {
-        let why = |why: &Why| json!({"arm": why.arm.name(), "rank": why.rank, "score": why.score});
+        let why = |why: &Why| {
+            json!({
+                "arm": why.arm.name(), "rank": why.rank, "score": why.score, "part": why.part,
+            })
+        };
         json!({
             "id": self.id.to_string(),
             "table": self.table,
@@ -303,6 +327,8 @@ impl SearchExplain {
             "filter_rows": self.filter_rows,
             "filter_known": self.filter_known,
             "made": self.made,
+            "named": self.named,
+            "alike": self.alike,
             "candidates": self.candidates,
             "outdated": self.outdated,
             "missing": self.missing,
@@ -367,6 +393,19 @@ struct Shown {
     bytes: Bytes,
 }
 
+impl Shown {
+    /// What it says.
+    fn text(&self) -> Result<String> {
+        let (_, payload) = entry::split(&self.bytes)?;
+        let schema = &self.table.schema;
+        let words = schema.words.as_deref();
+        let paths = words.or(schema.embed.as_ref().map(|embed| embed.paths.as_slice()));
+        let record = RecordRef::new(payload)?;
+        let row = kenning_index::words_of(record, schema.key.as_ref(), paths)?;
+        Ok(row.map(|row| row.body).unwrap_or_default())
+    }
+}
+
 /// Whose record it is.
 type Whose = (TableNo, Id);
 
@@ -399,18 +438,25 @@ impl Search<'_> {
         let wanted = self.ask.limit + self.ask.offset;
         let mut depth = arms::depth(wanted);
         loop {
-            let found = arms.ask(depth).await?;
+            let mut found = arms.ask(depth).await?;
             let mut shown: HashMap<Whose, Shown> = HashMap::new();
             let outdated = self.verify(&found, &mut shown).await?;
-            arms.explain.candidates = found.whose().count() as u64;
-            arms.explain.outdated = outdated;
             // What an index does not know yet took the place of what it would have found.
             if outdated > 0 && shown.len() < wanted && found.is_full(depth) && depth < HITS_MAX {
                 depth *= 4;
                 continue;
             }
-            let ranked =
-                fuse::fuse(self.ask.mode, &arms, &found, |whose| Some(shown.get(whose)?.version));
+            found.keep(|whose| Some(shown.get(whose)?.version));
+            let mut ranked = self.rank(&arms, &mut found, &shown, wanted);
+            if let Some(first) = ranked.first().filter(|_| self.ask.mode == Mode::Hybrid) {
+                let it = &shown[&first.whose];
+                arms.follow(first, it.version, &it.text()?, depth, &mut found)?;
+                self.verify(&found, &mut shown).await?;
+                found.keep(|whose| Some(shown.get(whose)?.version));
+                ranked = self.rank(&arms, &mut found, &shown, wanted);
+            }
+            arms.explain.candidates = found.whose().count() as u64;
+            arms.explain.outdated = arms.explain.candidates - shown.len() as u64;
             let kept = ranked.into_iter().filter(|hit| self.is_kept(hit.score));
             let page = kept.skip(self.ask.offset).take(self.ask.limit);
             let hits = page.map(|ranked| {
@@ -421,17 +467,30 @@ impl Search<'_> {
         }
     }
 
+    fn rank(
+        &self,
+        arms: &Arms<'_>,
+        found: &mut arms::Candidates,
+        shown: &HashMap<Whose, Shown>,
+        told: usize,
+    ) -> Vec<fuse::Ranked> {
+        arms.measure(found);
+        fuse::fuse(self.ask.mode, found, told, |whose| shown.contains_key(whose))
+    }
+
     fn is_kept(&self, score: f32) -> bool {
         self.ask.score_min.is_none_or(|least| score >= least)
     }
 
-    /// Looks each candidate up; how many the view does not show as they were found.
+    /// Looks up each candidate that is not shown yet; how many the view does not show as they were
+    /// found.
     async fn verify(
         &self,
         found: &arms::Candidates,
         shown: &mut HashMap<Whose, Shown>,
     ) -> Result<u64> {
-        let whose: Vec<(Whose, Version)> = found.whose().collect();
+        let mut whose: Vec<(Whose, Version)> = found.whose().collect();
+        whose.retain(|(whose, _)| !shown.contains_key(whose));
         let tenant = self.view.tenant.number;
         let record_keys: Vec<_> = whose
             .iter()
@@ -477,11 +536,7 @@ impl Search<'_> {
         let shown = shown.get(&ranked.whose).expect("what is ranked was shown");
         let (version, payload) = entry::split(&shown.bytes)?;
         let record = RecordRef::new(payload)?;
-        let schema = &shown.table.schema;
-        let words = schema.words.as_deref();
-        let paths = words.or(schema.embed.as_ref().map(|embed| embed.paths.as_slice()));
-        let row = kenning_index::words_of(record, schema.key.as_ref(), paths)?;
-        let text = row.map(|row| row.body).unwrap_or_default();
+        let text = shown.text()?;
         let highlights = question.map(|question| question.highlights(&text)).unwrap_or_default();
         Ok(Hit {
             id: ranked.whose.1,

@@ -93,7 +93,12 @@ fn number(number: f32) -> Json {
 }
 
 fn why(why: &Why) -> Json {
-    json!({ "arm": why.arm.name(), "rank": why.rank, "score": number(why.score) })
+    json!({
+        "arm": why.arm.name(),
+        "rank": why.rank,
+        "score": number(why.score),
+        "part": number(why.part),
+    })
 }
 
 /// Who found it, and at which place there.
@@ -168,6 +173,7 @@ fn tell(explain: &SearchExplain, is_asked: bool, output: &mut Output<'_>) -> Res
 
 fn took(explain: &SearchExplain) -> String {
     let SearchExplain { parts, tails, graphs, scans, made, candidates, outdated, .. } = *explain;
+    let SearchExplain { named, alike, .. } = *explain;
     let distances = thousands(explain.distances);
     let filter = explain.filter_rows.map_or(String::new(), |rows| {
         let known = if explain.filter_known { ", known from before" } else { "" };
@@ -176,7 +182,7 @@ fn took(explain: &SearchExplain) -> String {
     format!(
         "{filter}searched: {parts} parts, {tails} pieces in memory, {made} made for this\n\
          vectors: {graphs} graphs, {scans} scans, {distances} distances\n\
-         candidates: {candidates}, {outdated} outdated"
+         candidates: {candidates}, {outdated} outdated, {named} named, {alike} like the first hit"
     )
 }
 

@@ -3,19 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kenning_index::{
-    Around, Bitmap, Mask, NearCost, NearQuestion, WordArm, WordPart, WordQuestion,
-};
+use foldhash::fast::FixedState;
+use kenning_index::{Bitmap, Mask, NearCost, NearQuestion, WordArm, WordPart, WordQuestion};
 use kenning_record::{Metric, TableNo, VectorSpec, Version, keys};
 use kenning_store::{Error, ErrorKind, Range, Result};
 
 use super::filter::Filters;
+use super::measure::Neighbours;
 use super::{Mode, Search, SearchExplain, Whose, missing};
 use crate::embedding;
 use crate::sealed::collect::{Changed, Collect};
 use crate::sealed::follow::index_of;
 use crate::sealed::piece::{Body, Piece, PieceDraft};
-use crate::sealed::roster::Roster;
 use crate::sealed::spec::Spec;
 use crate::sealed::{Index, Sight};
 use crate::staging::PENDING;
@@ -36,6 +35,9 @@ pub(super) fn depth(wanted: usize) -> usize {
     (wanted * VECTORS_PER_HIT).max(VECTORS_DEPTH)
 }
 
+/// What is known of each of many records.
+pub(super) type ByWhose<T> = HashMap<Whose, T, FixedState>;
+
 /// A record that an arm found.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
@@ -52,18 +54,60 @@ pub(super) struct Candidates {
     pub(super) words: Vec<Candidate>,
     pub(super) window: Vec<Candidate>,
     pub(super) vectors: Vec<Candidate>,
+    /// Who is named, and how sure it is that it is meant: 0 to 1.
+    pub(super) named: Vec<Candidate>,
+    pub(super) alike: Option<Alike>,
+    /// Whether any record that is searched may have others around it, and any of these has.
+    pub(super) has_neighbours: bool,
+    pub(super) in_company: bool,
+    /// How near each of them is to the question, as far as it was measured.
+    pub(super) near: ByWhose<Near>,
+    /// How alike those around each of them are, on average.
+    pub(super) around: ByWhose<f32>,
+}
+
+/// What is like the first hit.
+pub(super) struct Alike {
+    pub(super) first: Whose,
+    /// Its vector, of several the nearest to the question.
+    pub(super) vector: Arc<Vec<f32>>,
+    /// The candidates that are near it.
+    pub(super) found: Vec<Candidate>,
+    /// How alike each candidate is to it, as far as it was measured.
+    pub(super) likeness: ByWhose<f32>,
+}
+
+/// How near a record is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Near {
+    pub(super) distance: f32,
+    pub(super) likeness: f32,
 }
 
 impl Candidates {
     /// Every record that was found, once.
     pub(super) fn whose(&self) -> impl Iterator<Item = (Whose, Version)> {
+        let alike = self.alike.iter().flat_map(|alike| &alike.found);
         let all = self.words.iter().chain(&self.window).chain(&self.vectors);
-        let versions: HashMap<Whose, Version> = all.fold(HashMap::new(), |mut versions, it| {
+        let all = all.chain(&self.named).chain(alike);
+        let versions: ByWhose<Version> = all.fold(ByWhose::default(), |mut versions, it| {
             let known = versions.entry(it.whose).or_insert(it.version);
             *known = it.version.max(*known);
             versions
         });
         versions.into_iter()
+    }
+
+    /// Keeps those that are shown as they were found: what an index knows of another version,
+    /// because it is behind, says nothing of a record.
+    pub(super) fn keep(&mut self, shown: impl Fn(&Whose) -> Option<Version>) {
+        let is_shown = |it: &Candidate| shown(&it.whose) == Some(it.version);
+        for arm in [&mut self.words, &mut self.window, &mut self.vectors, &mut self.named] {
+            arm.retain(is_shown);
+        }
+        if let Some(alike) = &mut self.alike {
+            alike.found.retain(is_shown);
+        }
     }
 
     /// Whether an arm gave as many as were asked, so that there may be more.
@@ -73,27 +117,26 @@ impl Candidates {
 }
 
 /// An index that is searched, with what of it may be found.
-struct Searched {
-    index: Arc<Index>,
+pub(super) struct Searched {
+    pub(super) index: Arc<Index>,
     /// What the transaction has staged, as pieces of its own.
     staged: Vec<Arc<Piece>>,
-    table: Arc<Table>,
+    pub(super) table: Arc<Table>,
     filters: Vec<Option<Arc<Bitmap>>>,
     /// The version at which its pieces are looked at.
     at: Version,
 }
 
 /// A piece that is searched.
-#[derive(Clone)]
-struct Pieced<'a> {
-    piece: &'a Arc<Piece>,
-    mask: Mask<'a>,
-    searched: &'a Searched,
+pub(super) struct Pieced<'a> {
+    pub(super) piece: &'a Arc<Piece>,
+    pub(super) mask: Mask<'a>,
+    pub(super) searched: &'a Searched,
     is_staged: bool,
 }
 
 impl Searched {
-    fn pieces(&self) -> impl Iterator<Item = Pieced<'_>> {
+    pub(super) fn pieces(&self) -> impl Iterator<Item = Pieced<'_>> {
         let filters = self.filters.iter().map(Option::as_deref);
         let sealed = self.index.pieces.iter().zip(filters).map(|(piece, filter)| Pieced {
             piece,
@@ -112,7 +155,7 @@ impl Searched {
 }
 
 impl Pieced<'_> {
-    fn candidate(&self, row: u32, score: f32) -> Candidate {
+    pub(super) fn candidate(&self, row: u32, score: f32) -> Candidate {
         let roster = &self.piece.roster;
         let whose = (self.searched.table.number, roster.id(row));
         let version = if self.is_staged { PENDING } else { roster.from(row) };
@@ -122,12 +165,12 @@ impl Pieced<'_> {
 
 /// The arms of a search.
 pub(super) struct Arms<'a> {
-    search: &'a Search<'a>,
+    pub(super) search: &'a Search<'a>,
     pub(super) explain: SearchExplain,
     /// The question as each language reads it.
-    questions: Vec<(String, Arc<dyn WordQuestion>)>,
-    words: Vec<Searched>,
-    vectors: Vec<(Searched, Arc<Vec<f32>>)>,
+    pub(super) questions: Vec<(String, Arc<dyn WordQuestion>)>,
+    pub(super) words: Vec<Searched>,
+    pub(super) vectors: Vec<(Searched, Arc<Vec<f32>>)>,
 }
 
 impl<'a> Arms<'a> {
@@ -317,11 +360,20 @@ impl<'a> Arms<'a> {
             let depth = depth.max(WORDS_DEPTH);
             found.words = self.by_words(depth, false)?;
             let pieces: Vec<Pieced<'_>> = self.words.iter().flat_map(Searched::pieces).collect();
-            if self.search.ask.mode == Mode::Hybrid && (Neighbours { pieces: &pieces }).are_any() {
+            let is_hybrid = self.search.ask.mode == Mode::Hybrid;
+            found.has_neighbours = is_hybrid && (Neighbours { pieces: &pieces }).are_any();
+            if found.has_neighbours {
                 found.window = self.by_words(depth, true)?;
             }
         }
-        found.vectors = self.by_vectors(depth)?;
+        if self.search.ask.mode == Mode::Hybrid {
+            found.named = self.named(None)?;
+        }
+        self.explain.named = found.named.len() as u64;
+        let asked = self.vectors.iter().map(|(searched, question)| (searched, &question[..]));
+        let (near, cost) = self.nearest(asked, depth)?;
+        found.vectors = near;
+        self.pay(cost);
         Ok(found)
     }
 
@@ -372,10 +424,15 @@ impl<'a> Arms<'a> {
         Ok(hits.iter().map(|hit| pieces[hit.piece_idx].candidate(hit.row, hit.score)).collect())
     }
 
-    fn by_vectors(&mut self, depth: usize) -> Result<Vec<Candidate>> {
+    /// The rows nearest to a vector in each index, best first.
+    pub(super) fn nearest<'b>(
+        &'b self,
+        asked: impl Iterator<Item = (&'b Searched, &'b [f32])>,
+        depth: usize,
+    ) -> Result<(Vec<Candidate>, NearCost)> {
         let mut cost = NearCost::default();
-        let mut best: HashMap<Whose, Candidate> = HashMap::new();
-        for (searched, vector) in &self.vectors {
+        let mut best: ByWhose<Candidate> = ByWhose::default();
+        for (searched, vector) in asked {
             let question = NearQuestion {
                 vector,
                 rows_max: depth,
@@ -394,57 +451,16 @@ impl<'a> Arms<'a> {
                 }
             }
         }
-        self.explain.graphs += cost.graphs;
-        self.explain.scans += cost.scans;
-        self.explain.distances += cost.distances;
         let mut best: Vec<Candidate> = best.into_values().collect();
         best.sort_by(|a, b| a.score.total_cmp(&b.score).then(a.whose.cmp(&b.whose)));
         best.truncate(depth);
-        Ok(best)
+        Ok((best, cost))
     }
 
-    /// How far a record of this version is that another arm found.
-    pub(super) fn distance(&self, whose: Whose, version: Version) -> Option<f32> {
-        let (searched, question) =
-            self.vectors.iter().find(|(searched, _)| searched.table.number == whose.0)?;
-        let metric = searched.index.spec.vectors()?.metric;
-        let distances = searched.pieces().flat_map(|it| {
-            let rows = it.piece.roster.rows_of(whose.1);
-            let is_seen = {
-                let it = it.clone();
-                move |row: &u32| it.mask.sees(*row) && it.candidate(*row, 0.0).version == version
-            };
-            let seen = rows.iter().copied().filter(is_seen);
-            seen.filter_map(move |row| match &it.piece.body {
-                Body::Vectors(part) => Some(distance(metric, question, part.vector(row))),
-                Body::Words(_) => None,
-            })
-        });
-        distances.min_by(f32::total_cmp)
-    }
-
-    /// How alike two vectors are, by how far they are from each other.
-    pub(super) fn likeness(&self, whose: Whose, distance: f32) -> f32 {
-        let of_table = self.vectors.iter().find(|(searched, _)| searched.table.number == whose.0);
-        match of_table.and_then(|(searched, _)| searched.index.spec.vectors()) {
-            Some(VectorSpec { metric: Metric::L2, .. }) => 1.0 / (1.0 + distance),
-            Some(VectorSpec { metric: Metric::InnerProduct, .. }) => -distance,
-            Some(VectorSpec { metric: Metric::Cosine, .. }) | None => 1.0 - distance,
-        }
-    }
-
-    /// Whether any of these records has others around it.
-    pub(super) fn are_in_company(&self, mut whose: impl Iterator<Item = Whose>) -> bool {
-        let pieces: Vec<Pieced<'_>> = self.words.iter().flat_map(Searched::pieces).collect();
-        let neighbours = Neighbours { pieces: &pieces };
-        whose.any(|whose| {
-            pieces.iter().enumerate().any(|(idx, it)| {
-                let of_table = it.searched.table.number == whose.0;
-                let rows = if of_table { it.piece.roster.rows_of(whose.1) } else { &[] };
-                let seen = |row: &&u32| it.mask.sees(**row);
-                rows.iter().filter(seen).any(|row| neighbours.has_others(idx, *row))
-            })
-        })
+    pub(super) fn pay(&mut self, cost: NearCost) {
+        self.explain.graphs += cost.graphs;
+        self.explain.scans += cost.scans;
+        self.explain.distances += cost.distances;
     }
 }
 
@@ -469,67 +485,4 @@ fn check_vector(question: &[f32], spec: VectorSpec) -> Result<()> {
         return Err(Error::invalid("VECTOR_ZERO", message));
     }
     Ok(())
-}
-
-/// As the index over vectors computes it, but for rounding.
-fn distance(metric: Metric, a: &[f32], b: &[f32]) -> f32 {
-    let dot = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
-    match metric {
-        Metric::InnerProduct => -dot(a, b),
-        Metric::L2 => a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum(),
-        Metric::Cosine => {
-            let lengths = (dot(a, a) * dot(b, b)).sqrt();
-            if lengths > 0.0 { 1.0 - dot(a, b) / lengths } else { 1.0 }
-        }
-    }
-}
-
-/// Who stands around whom, over all pieces.
-struct Neighbours<'a> {
-    pieces: &'a [Pieced<'a>],
-}
-
-impl Neighbours<'_> {
-    /// Whether any row has others around it. Within a piece that is known; otherwise those of all
-    /// but the largest piece are looked up in the others.
-    fn are_any(&self) -> bool {
-        let rosters = || self.pieces.iter().map(|it| &it.piece.roster);
-        if rosters().any(Roster::has_company) {
-            return true;
-        }
-        let largest = rosters().map(Roster::rows).max().unwrap_or(0);
-        let small = self.pieces.iter().enumerate().filter(|(_, it)| it.piece.rows() < largest);
-        let mut rows = small.flat_map(|(idx, it)| (0..it.piece.rows()).map(move |row| (idx, row)));
-        let is_alike = rosters().filter(|roster| roster.rows() == largest).count() > 1;
-        is_alike || rows.any(|(idx, row)| self.has_others(idx, row))
-    }
-
-    /// Whether another record stands around a row.
-    fn has_others(&self, piece_idx: usize, row: u32) -> bool {
-        let roster = &self.pieces[piece_idx].piece.roster;
-        let mut around = Vec::new();
-        self.around(piece_idx, row, &mut around);
-        around.iter().any(|(idx, other)| {
-            let it = &self.pieces[*idx];
-            it.piece.roster.id(*other) != roster.id(row) && it.mask.sees(*other)
-        })
-    }
-}
-
-impl Around for Neighbours<'_> {
-    fn around(&self, piece_idx: usize, row: u32, target: &mut Vec<(usize, u32)>) {
-        let own = &self.pieces[piece_idx];
-        let Some(place) = own.piece.roster.place(row) else {
-            return target.push((piece_idx, row));
-        };
-        let mut rows = Vec::new();
-        for (idx, other) in self.pieces.iter().enumerate() {
-            if other.searched.table.number != own.searched.table.number {
-                continue;
-            }
-            rows.clear();
-            other.piece.roster.around(place, &mut rows);
-            target.extend(rows.iter().map(|row| (idx, *row)));
-        }
-    }
 }

@@ -1,23 +1,28 @@
 //! Several rankings to one.
 //!
-//! The scores of an arm are divided by its best one, so that each arm says 1 of what it likes most;
-//! then they are summed with weights that are 1 together. A record that an arm over words did not
-//! find has none of the words that matter: it gets 0 there. How far its vector is can always be
-//! said. A record that stands nowhere is its own neighbourhood.
+//! | arm | says of a record | weight |
+//! |---|---|---|
+//! | words | how well its own words answer | .35, half of it where neighbours are |
+//! | window | how well the words around it in its source do | the other half |
+//! | vectors | how alike it is to the question | .35, half of it where neighbours are |
+//! | around | how alike those around it are, on average | the other half |
+//! | named | whether the question, or the first hit, names it | .15 |
+//! | alike | how alike it is to the first hit | .15 |
+//!
+//! The first hit is the one that stands first without the last arm, and without what it names
+//! itself: what it is about is asked once more. An arm that found nothing gives its weight to the
+//! others, so all weights are 1 together, and a score is 0 to 1. What an arm says is divided by the
+//! best that it says, so that each says 1 of what it likes most; what it did not find has 0 there.
+//! A record of which no arm says anything good is no hit.
 
-use std::collections::HashMap;
-
-use kenning_record::Version;
-
-use super::arms::{Arms, Candidate, Candidates};
+use super::arms::{ByWhose, Candidate, Candidates};
 use super::{Arm, Mode, Whose, Why};
 
-/// How much each arm counts. They were measured on sets of questions whose answers are known:
-/// decision 61.
-const VECTORS: f32 = 0.45;
-const WINDOW: f32 = 0.275;
-/// The same where nothing has neighbours.
-const VECTORS_ALONE: f32 = 0.5;
+/// How much words, and vectors, count; names; and likeness to the first hit. They were measured on
+/// sets of questions whose answers are known: decision 99.
+const SIDE: f32 = 0.35;
+const NAMED: f32 = 0.15;
+const ALIKE: f32 = 0.15;
 
 /// A record in its place.
 pub(super) struct Ranked {
@@ -27,85 +32,148 @@ pub(super) struct Ranked {
     pub(super) why: Vec<Why>,
 }
 
-/// The records that are shown, best first. `shown` says from which version each is: what an index
-/// knows of another one, because it is behind, says nothing of it.
+/// The records that are `shown`, best first. Why is said of the first `told`.
 pub(super) fn fuse(
     mode: Mode,
-    arms: &Arms<'_>,
     found: &Candidates,
-    shown: impl Fn(&Whose) -> Option<Version>,
+    told: usize,
+    shown: impl Fn(&Whose) -> bool,
 ) -> Vec<Ranked> {
-    let keep = |arm: &[Candidate]| -> Vec<Candidate> {
-        arm.iter().copied().filter(|it| shown(&it.whose) == Some(it.version)).collect()
-    };
-    let (words, mut window, near) = (keep(&found.words), keep(&found.window), keep(&found.vectors));
-    if !arms.are_in_company(window.iter().map(|it| it.whose)) {
-        window.clear();
+    match mode {
+        Mode::Hybrid => hybrid(found, told, shown),
+        Mode::Words => alone(Arm::Words, &found.words, found, shown),
+        Mode::Vectors => alone(Arm::Vectors, &found.vectors, found, shown),
     }
-    let vectors: Vec<Candidate> = near
-        .iter()
-        .map(|it| Candidate { score: arms.likeness(it.whose, it.score), ..*it })
-        .collect();
-    let mut hits = Hits::default();
-    hits.take(Arm::Words, &words);
-    hits.take(Arm::Window, &window);
-    hits.take(Arm::Vectors, &vectors);
-    let best = |arm: &[Candidate]| arm.first().map_or(0.0, |first| first.score.max(0.0));
-    let best = [best(&words), best(&window), best(&vectors)];
-    let mut ranked: Vec<Ranked> = hits
-        .by_whose
-        .into_iter()
-        .map(|(whose, why)| {
-            let known = near.iter().find(|it| it.whose == whose).map(|it| it.score);
-            let distance = known.or_else(|| arms.distance(whose, shown(&whose)?));
-            let score = match mode {
-                Mode::Words | Mode::Vectors => {
-                    why.iter().map(|why| why.score).next().unwrap_or(0.0)
-                }
-                Mode::Hybrid => {
-                    let likeness = distance.map(|distance| arms.likeness(whose, distance));
-                    sum(&why, likeness, best)
-                }
-            };
-            Ranked { whose, score, distance, why }
-        })
-        .collect();
+}
+
+/// What one arm found, as it is.
+fn alone(
+    arm: Arm,
+    candidates: &[Candidate],
+    found: &Candidates,
+    shown: impl Fn(&Whose) -> bool,
+) -> Vec<Ranked> {
+    // A record that a transaction has changed is found as it was and as it is.
+    let mut known: ByWhose<()> = ByWhose::default();
+    let is_new = |it: &&Candidate| known.insert(it.whose, ()).is_none();
+    let shown = candidates.iter().filter(|it| shown(&it.whose)).filter(is_new).enumerate();
+    let ranked = shown.map(|(idx, it)| {
+        let near = found.near.get(&it.whose);
+        let score = near.map_or(it.score, |near| near.likeness);
+        let why = vec![Why { arm, rank: idx + 1, score, part: score }];
+        Ranked { whose: it.whose, score, distance: near.map(|near| near.distance), why }
+    });
+    let mut ranked: Vec<Ranked> = ranked.collect();
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.whose.cmp(&b.whose)));
     ranked
 }
 
-/// The weighted sum of what the arms say. `best` is the best of words, window and vectors.
-fn sum(why: &[Why], likeness: Option<f32>, best: [f32; 3]) -> f32 {
-    let score = |arm: Arm| why.iter().find(|why| why.arm == arm).map_or(0.0, |why| why.score);
-    let part = |score: f32, best: f32| if best > 0.0 { score.max(0.0) / best } else { 0.0 };
-    let words = part(score(Arm::Words), best[0]);
-    let vectors = part(likeness.unwrap_or(0.0), best[2]);
-    if best[1] <= 0.0 {
-        // Where one of the two found nothing the other one decides.
-        return match (best[0] > 0.0, best[2] > 0.0) {
-            (true, false) => words,
-            (false, _) => vectors,
-            (true, true) => VECTORS_ALONE * vectors + (1.0 - VECTORS_ALONE) * words,
-        };
-    }
-    let window = part(score(Arm::Window), best[1]);
-    let weight = if best[2] > 0.0 { VECTORS } else { 0.0 };
-    let window_weight = WINDOW * (1.0 - weight) / (1.0 - VECTORS);
-    weight * vectors + window_weight * window + (1.0 - weight - window_weight) * words
+fn hybrid(found: &Candidates, told: usize, shown: impl Fn(&Whose) -> bool) -> Vec<Ranked> {
+    let mut whose: Vec<Whose> = found.whose().map(|(whose, _)| whose).filter(shown).collect();
+    whose.sort_unstable();
+    let said = weighed(rankings(found, &whose));
+    let score = |idx| said.iter().map(|ranking| ranking.part(idx)).sum::<f32>();
+    let mut order: Vec<(f32, usize)> = (0..whose.len()).map(|idx| (score(idx), idx)).collect();
+    order.retain(|(score, _)| *score > 0.0);
+    order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let ranked = order.into_iter().zip(0..).map(|((score, idx), place)| {
+        let why = said.iter().filter(|_| place < told).filter_map(|ranking| ranking.why(idx));
+        let distance = found.near.get(&whose[idx]).map(|near| near.distance);
+        Ranked { whose: whose[idx], score, distance, why: why.collect() }
+    });
+    ranked.collect()
 }
 
-/// Why each record was found.
-#[derive(Default)]
-struct Hits {
-    by_whose: HashMap<Whose, Vec<Why>>,
-}
-
-impl Hits {
-    fn take(&mut self, arm: Arm, found: &[Candidate]) {
-        for (idx, it) in found.iter().enumerate() {
-            let why = Why { arm, rank: idx + 1, score: it.score };
-            self.by_whose.entry(it.whose).or_default().push(why);
+/// What every arm says of these records, which stand in their order.
+fn rankings(found: &Candidates, whose: &[Whose]) -> [Ranking; 6] {
+    let of = |arm: Arm, weight: f32, score: &dyn Fn(&Whose) -> Option<f32>| {
+        Ranking::of(arm, weight, whose.iter().map(score).collect())
+    };
+    let listed = |arm: Arm, weight: f32, candidates: &[Candidate]| {
+        let mut scores = vec![None; whose.len()];
+        for it in candidates {
+            if let Ok(idx) = whose.binary_search(&it.whose) {
+                scores[idx] = scores[idx].or(Some(it.score));
+            }
         }
+        Ranking::of(arm, weight, scores)
+    };
+    let halves = if found.in_company { 0.5 } else { 1.0 };
+    let window = if found.in_company { &found.window[..] } else { &[] };
+    let alike = found.alike.as_ref();
+    let mut like_first = of(Arm::Alike, ALIKE, &|whose| alike?.likeness.get(whose).copied());
+    // The first hit is as alike to itself as can be: the best is the best of the others.
+    let first = alike.and_then(|alike| whose.binary_search(&alike.first).ok());
+    like_first.best = like_first.best_but(first);
+    let mut named = listed(Arm::Named, NAMED, &found.named);
+    // Whom a first hit names that is not much of an answer is not meant for certain.
+    named.best = if named.best > 0.0 { 1.0 } else { 0.0 };
+    [
+        listed(Arm::Words, SIDE * halves, &found.words),
+        listed(Arm::Window, SIDE * halves, window),
+        of(Arm::Vectors, SIDE * halves, &|whose| Some(found.near.get(whose)?.likeness)),
+        of(Arm::Around, SIDE * halves, &|whose| found.around.get(whose).copied()),
+        named,
+        like_first,
+    ]
+}
+
+/// Rankings whose weights are 1 together: who says nothing has none. What one half of words, or of
+/// vectors, does not say is the business of the other half first.
+fn weighed(mut rankings: [Ranking; 6]) -> [Ranking; 6] {
+    for (one, other) in [(0, 1), (2, 3)] {
+        let [one, other] =
+            rankings.get_disjoint_mut([one, other]).expect("they are two of the six");
+        match (one.best > 0.0, other.best > 0.0) {
+            (true, true) | (false, false) => {}
+            (true, false) => one.weight = SIDE,
+            (false, true) => other.weight = SIDE,
+        }
+    }
+    rankings.iter_mut().filter(|it| it.best <= 0.0).for_each(|it| it.weight = 0.0);
+    let all: f32 = rankings.iter().map(|it| it.weight).sum();
+    rankings.iter_mut().filter(|it| it.weight > 0.0).for_each(|it| it.weight /= all);
+    rankings
+}
+
+/// What one arm says.
+struct Ranking {
+    arm: Arm,
+    weight: f32,
+    /// The score that is as good as can be.
+    best: f32,
+    /// The score of each record, if it has one.
+    scores: Vec<Option<f32>>,
+    /// All scores, the best first.
+    sorted: Vec<f32>,
+}
+
+impl Ranking {
+    fn of(arm: Arm, weight: f32, scores: Vec<Option<f32>>) -> Self {
+        let mut sorted: Vec<f32> = scores.iter().copied().flatten().collect();
+        sorted.sort_unstable_by(|a, b| b.total_cmp(a));
+        let best = sorted.first().copied().unwrap_or(0.0);
+        Ranking { arm, weight, best, scores, sorted }
+    }
+
+    fn best_but(&self, first: Option<usize>) -> f32 {
+        let others = self.scores.iter().zip(0..).filter(|(_, idx)| Some(*idx) != first);
+        others.filter_map(|(score, _)| *score).fold(0.0, f32::max)
+    }
+
+    /// What it adds to the score of a record.
+    fn part(&self, idx: usize) -> f32 {
+        match self.scores[idx] {
+            Some(score) if self.best > 0.0 => self.weight * (score / self.best).clamp(0.0, 1.0),
+            Some(_) | None => 0.0,
+        }
+    }
+
+    /// What it says for a record. Records of one score share a place.
+    fn why(&self, idx: usize) -> Option<Why> {
+        let (score, part) = (self.scores[idx]?, self.part(idx));
+        let rank = self.sorted.partition_point(|better| score < *better) + 1;
+        (part > 0.0).then_some(Why { arm: self.arm, rank, score, part })
     }
 }
 
@@ -113,17 +181,42 @@ impl Hits {
 mod tests {
     use super::*;
 
-    fn why(arm: Arm, score: f32) -> Why {
-        Why { arm, rank: 1, score }
+    fn ranking(arm: Arm, weight: f32, scores: &[f32]) -> Ranking {
+        Ranking::of(arm, weight, scores.iter().copied().map(Some).collect())
+    }
+
+    fn six(scores: [&[f32]; 6]) -> [Ranking; 6] {
+        let arms = [Arm::Words, Arm::Window, Arm::Vectors, Arm::Around, Arm::Named, Arm::Alike];
+        let weights = [SIDE / 2.0, SIDE / 2.0, SIDE / 2.0, SIDE / 2.0, NAMED, ALIKE];
+        std::array::from_fn(|idx| ranking(arms[idx], weights[idx], scores[idx]))
     }
 
     #[test]
-    fn the_best_of_every_arm_is_one_and_nothing_is_more() {
-        let all = [why(Arm::Words, 8.0), why(Arm::Window, 20.0)];
-        assert!((sum(&all, Some(0.7), [8.0, 20.0, 0.7]) - 1.0).abs() < 1e-6);
-        assert!((sum(&all[..1], Some(0.7), [8.0, 0.0, 0.7]) - 1.0).abs() < 1e-6);
-        assert!((sum(&all, None, [8.0, 20.0, 0.0]) - 1.0).abs() < 1e-6);
-        assert!((sum(&[], Some(0.7), [0.0, 0.0, 0.7]) - 1.0).abs() < 1e-6);
-        assert_eq!(sum(&[], Some(-0.7), [8.0, 20.0, 0.7]), 0.0);
+    fn who_says_nothing_counts_for_nothing_and_the_others_are_one_together() {
+        let (some, none): (&[f32], &[f32]) = (&[2.0, 1.0], &[0.0, -1.0]);
+        for said in 1..64 {
+            let said: [&[f32]; 6] =
+                std::array::from_fn(|idx| if said >> idx & 1 == 1 { some } else { none });
+            let rankings = weighed(six(said));
+            let sum = |idx| rankings.iter().map(|ranking| ranking.part(idx)).sum::<f32>();
+            assert!((sum(0) - 1.0).abs() < 1e-6, "{said:?}");
+            assert!((sum(1) - 0.5).abs() < 1e-6, "{said:?}");
+        }
+        assert!(weighed(six([&[]; 6])).iter().all(|ranking| ranking.weight == 0.0));
+    }
+
+    #[test]
+    fn one_half_of_a_side_stands_for_both() {
+        let (some, none): (&[f32], &[f32]) = (&[1.0], &[]);
+        let rankings = weighed(six([some, none, some, some, none, none]));
+        let weights = rankings.map(|ranking| ranking.weight);
+        assert_eq!(weights, [0.5, 0.0, 0.25, 0.25, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn records_of_one_score_share_a_place() {
+        let ranking = ranking(Arm::Words, 1.0, &[2.0, 4.0, 4.0, 0.0, -3.0]);
+        let told: Vec<_> = (0..5).map(|idx| ranking.why(idx).map(|why| why.rank)).collect();
+        assert_eq!(told, [Some(3), Some(1), Some(1), None, None]);
     }
 }

@@ -8,6 +8,7 @@ mod merge; // two records that are one
 mod prune; // trimming the past
 mod purge; // removing values from everywhere
 mod search; // finding by meaning and by words
+mod search_first; // names, the first hit, what stands around
 mod search_law; // the same answer, however the index came to be
 mod tail; // the log as it grows
 mod tenants; // tenants that are dropped

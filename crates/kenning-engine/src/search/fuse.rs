@@ -72,12 +72,14 @@ fn hybrid(found: &Candidates, told: usize, shown: impl Fn(&Whose) -> bool) -> Ve
     let mut whose: Vec<Whose> = found.whose().map(|(whose, _)| whose).filter(shown).collect();
     whose.sort_unstable();
     let said = weighed(rankings(found, &whose));
-    let score = |idx| said.iter().map(|ranking| ranking.part(idx)).sum::<f32>();
+    // Summed up in the order of the parts: who is best at all has 1, not nearly 1.
+    let all: f32 = said.iter().map(|ranking| ranking.weight).sum();
+    let score = |idx| said.iter().map(|ranking| ranking.part(idx)).sum::<f32>() / all;
     let mut order: Vec<(f32, usize)> = (0..whose.len()).map(|idx| (score(idx), idx)).collect();
     order.retain(|(score, _)| *score > 0.0);
     order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let ranked = order.into_iter().zip(0..).map(|((score, idx), place)| {
-        let why = said.iter().filter(|_| place < told).filter_map(|ranking| ranking.why(idx));
+        let why = said.iter().filter(|_| place < told).filter_map(|ranking| ranking.why(idx, all));
         let distance = found.near.get(&whose[idx]).map(|near| near.distance);
         Ranked { whose: whose[idx], score, distance, why: why.collect() }
     });
@@ -118,8 +120,8 @@ fn rankings(found: &Candidates, whose: &[Whose]) -> [Ranking; 6] {
     ]
 }
 
-/// Rankings whose weights are 1 together: who says nothing has none. What one half of words, or of
-/// vectors, does not say is the business of the other half first.
+/// Rankings with the weights that they have beside each other: who says nothing has none. What one
+/// half of words, or of vectors, does not say is the business of the other half first.
 fn weighed(mut rankings: [Ranking; 6]) -> [Ranking; 6] {
     for (one, other) in [(0, 1), (2, 3)] {
         let [one, other] =
@@ -131,8 +133,6 @@ fn weighed(mut rankings: [Ranking; 6]) -> [Ranking; 6] {
         }
     }
     rankings.iter_mut().filter(|it| it.best <= 0.0).for_each(|it| it.weight = 0.0);
-    let all: f32 = rankings.iter().map(|it| it.weight).sum();
-    rankings.iter_mut().filter(|it| it.weight > 0.0).for_each(|it| it.weight /= all);
     rankings
 }
 
@@ -161,7 +161,7 @@ impl Ranking {
         others.filter_map(|(score, _)| *score).fold(0.0, f32::max)
     }
 
-    /// What it adds to the score of a record.
+    /// What it adds to the score of a record, by all weights.
     fn part(&self, idx: usize) -> f32 {
         match self.scores[idx] {
             Some(score) if self.best > 0.0 => self.weight * (score / self.best).clamp(0.0, 1.0),
@@ -170,8 +170,8 @@ impl Ranking {
     }
 
     /// What it says for a record. Records of one score share a place.
-    fn why(&self, idx: usize) -> Option<Why> {
-        let (score, part) = (self.scores[idx]?, self.part(idx));
+    fn why(&self, idx: usize, all: f32) -> Option<Why> {
+        let (score, part) = (self.scores[idx]?, self.part(idx) / all);
         let rank = self.sorted.partition_point(|better| score < *better) + 1;
         (part > 0.0).then_some(Why { arm: self.arm, rank, score, part })
     }
@@ -199,8 +199,8 @@ mod tests {
                 std::array::from_fn(|idx| if said >> idx & 1 == 1 { some } else { none });
             let rankings = weighed(six(said));
             let sum = |idx| rankings.iter().map(|ranking| ranking.part(idx)).sum::<f32>();
-            assert!((sum(0) - 1.0).abs() < 1e-6, "{said:?}");
-            assert!((sum(1) - 0.5).abs() < 1e-6, "{said:?}");
+            let all: f32 = rankings.iter().map(|ranking| ranking.weight).sum();
+            assert_eq!([sum(0) / all, sum(1) / all], [1.0, 0.5], "{said:?}");
         }
         assert!(weighed(six([&[]; 6])).iter().all(|ranking| ranking.weight == 0.0));
     }
@@ -210,13 +210,13 @@ mod tests {
         let (some, none): (&[f32], &[f32]) = (&[1.0], &[]);
         let rankings = weighed(six([some, none, some, some, none, none]));
         let weights = rankings.map(|ranking| ranking.weight);
-        assert_eq!(weights, [0.5, 0.0, 0.25, 0.25, 0.0, 0.0]);
+        assert_eq!(weights, [SIDE, 0.0, SIDE / 2.0, SIDE / 2.0, 0.0, 0.0]);
     }
 
     #[test]
     fn records_of_one_score_share_a_place() {
         let ranking = ranking(Arm::Words, 1.0, &[2.0, 4.0, 4.0, 0.0, -3.0]);
-        let told: Vec<_> = (0..5).map(|idx| ranking.why(idx).map(|why| why.rank)).collect();
+        let told: Vec<_> = (0..5).map(|idx| ranking.why(idx, 1.0).map(|why| why.rank)).collect();
         assert_eq!(told, [Some(3), Some(1), Some(1), None, None]);
     }
 }

@@ -26,10 +26,14 @@ impl PartFile {
         if path.is_dir() {
             return Err(Error::invalid("FILE", format!("'{}' is a folder", path.display())));
         }
-        check_free(path, replace)?;
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
-        let part = PathBuf::from(part);
+        PartFile::named(part.into(), path, replace)
+    }
+
+    /// Begins the file `path` under the name `part`.
+    pub(crate) fn named(part: PathBuf, path: &Path, replace: bool) -> Result<Self> {
+        check_free(path, replace)?;
         let file = File::create(&part).map_err(|error| unwritten(&part, error))?;
         let writer = BufWriter::with_capacity(BUFFER_BYTES, file);
         Ok(PartFile { writer, part, path: path.to_owned(), replace, finished: false })
@@ -65,7 +69,8 @@ impl Drop for PartFile {
     }
 }
 
-fn check_free(path: &Path, replace: bool) -> Result<()> {
+/// Refuses a path where something is.
+pub(crate) fn check_free(path: &Path, replace: bool) -> Result<()> {
     if replace || !path.exists() {
         return Ok(());
     }
@@ -73,7 +78,8 @@ fn check_free(path: &Path, replace: bool) -> Result<()> {
     Err(Error::invalid("FILE_EXISTS", message))
 }
 
-fn unwritten(path: &Path, error: io::Error) -> Error {
+/// The error of a writing that failed.
+pub(crate) fn unwritten(path: &Path, error: io::Error) -> Error {
     let message = format!("the file '{}' cannot be written", path.display());
     let is = |kinds: &[io::ErrorKind]| kinds.contains(&error.kind());
     if is(&[io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded]) {

@@ -10,6 +10,7 @@
 
 mod export; // a database to files
 mod files; // files that are hashed as they are written, and read line by line
+mod folder; // what an export has made, and only that is removed
 mod import; // files to a database
 mod line; // what a line says
 mod marker; // what an export is
@@ -35,6 +36,10 @@ pub type WholeWatch<'a> = dyn FnMut(&WholeProgress) -> std::ops::ControlFlow<()>
 
 /// The name of the marker.
 const MARKER: &str = "KENNING-EXPORT";
+/// The name of the list of what an export in the making has made.
+const LIST: &str = "KENNING-EXPORT.part";
+/// The name that the marker has until it is whole.
+const MARKER_PART: &str = "KENNING-EXPORT.new";
 /// The file of the log, in an export of everything that ever was.
 const LOG: &str = "log.jsonl";
 /// The file of a tenant's tables.

@@ -10,7 +10,8 @@ use kenning_record::{Id, Json, LogChange, RecordRef, TableNo};
 use kenning_store::{Error, Result};
 use serde_json::Map;
 
-use super::files::{Folder, Lines};
+use super::files::Lines;
+use super::folder::Folder;
 use super::line;
 use super::marker::{FileSaid, Holds, Marker, table_path};
 use super::{ENDING, LINKS, LOG, TABLES, WholeProgress, WholeWatch};
@@ -114,7 +115,7 @@ impl Page {
 }
 
 impl Writer<'_> {
-    fn begin(&self, name: &str) -> Result<Page> {
+    fn begin(&mut self, name: &str) -> Result<Page> {
         Ok(Page { lines: self.folder.file(name)?, buffer: Vec::new(), n_lines: 0 })
     }
 

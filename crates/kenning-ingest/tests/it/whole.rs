@@ -117,6 +117,98 @@ fn an_export_that_is_broken_off_leaves_nothing() {
     assert!(!folder.exists());
 }
 
+/// Every file below a folder, sorted, and what is in it.
+fn files(folder: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.push((path.display().to_string(), String::new()));
+            found.extend(files(&path));
+        } else {
+            found.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Makes a folder with files, each with its content; what ends with `/` is a folder.
+fn folder_of(path: &Path, content: &[(&str, &str)]) {
+    std::fs::create_dir_all(path).unwrap();
+    for (name, content) in content {
+        match name.strip_suffix('/') {
+            Some(name) => std::fs::create_dir(path.join(name)).unwrap(),
+            None => std::fs::write(path.join(name), content).unwrap(),
+        }
+    }
+}
+
+const LIST: &str = "KENNING-EXPORT.part";
+
+#[test]
+fn an_export_removes_what_one_before_it_made_and_nothing_else() {
+    let place = made();
+    let view = place.database.view().unwrap();
+    let go_on = &mut |_: &WholeProgress| ControlFlow::Continue(());
+    let listed = "default/\ndefault/_tables.jsonl\ndefault/t.jsonl\n";
+    let theirs: &[&[(&str, &str)]] = &[
+        // An older list had nothing in it.
+        &[(LIST, ""), ("own.jsonl", "mine")],
+        &[(LIST, ""), ("default/", ""), ("default/t.jsonl", "mine")],
+        &[(LIST, listed), ("default/", ""), ("default/t.jsonl", ""), ("own.jsonl", "mine")],
+        &[(LIST, listed), ("default/", ""), ("default/own.jsonl", "mine")],
+        &[(LIST, listed), ("default/", ""), ("default/t.jsonl/", "")],
+        &[(LIST, listed), ("own/", ""), ("own/t.jsonl", "mine")],
+        &[(LIST, "own/t.jsonl\n"), ("own/", ""), ("own/t.jsonl", "mine")],
+        // The line was not whole when the power failed, so nothing was made of it.
+        &[(LIST, "default/\ndefault/t.jsonl"), ("default/", ""), ("default/t.jsonl", "mine")],
+        &[(LIST, listed), ("KENNING-EXPORT", "whole"), ("default/", ""), ("default/t.jsonl", "")],
+        &[("KENNING-EXPORT.part/", "")],
+    ];
+    for (at, content) in theirs.iter().enumerate() {
+        let folder = place.folder.path().join(format!("theirs-{at}"));
+        folder_of(&folder, content);
+        let before = files(&folder);
+        let refused = block_on(export_all(&view, &folder, WholeOptions::default(), go_on));
+        assert_eq!(refused.unwrap_err().code(), "FOLDER_NOT_EMPTY", "{content:?}");
+        assert_eq!(files(&folder), before);
+    }
+    let ours: &[&[(&str, &str)]] = &[
+        &[(LIST, "")],
+        &[(LIST, listed), ("default/", ""), ("default/t.jsonl.part", "{")],
+        &[
+            (LIST, listed),
+            ("default/", ""),
+            ("default/_tables.jsonl", "{"),
+            ("default/t.jsonl", ""),
+        ],
+        &[(LIST, "KENNING-EXPORT.new\n"), ("KENNING-EXPORT.new", "{")],
+    ];
+    for (at, content) in ours.iter().enumerate() {
+        let folder = place.folder.path().join(format!("ours-{at}"));
+        folder_of(&folder, content);
+        exported(&view, &folder, false);
+        assert!(!folder.join(LIST).exists());
+        assert!(imported(&Arc::new(Memory::new()), &folder, u64::MAX).unwrap().is_some());
+    }
+}
+
+#[test]
+fn an_export_does_not_follow_a_link_to_remove_a_file() {
+    let place = made();
+    let folder = place.folder.path().join("files");
+    let elsewhere = place.folder.path().join("elsewhere");
+    folder_of(&elsewhere, &[("t.jsonl", "mine")]);
+    folder_of(&folder, &[(LIST, "default/\ndefault/t.jsonl\n")]);
+    std::os::unix::fs::symlink(&elsewhere, folder.join("default")).unwrap();
+    let view = place.database.view().unwrap();
+    let go_on = &mut |_: &WholeProgress| ControlFlow::Continue(());
+    let refused = block_on(export_all(&view, &folder, WholeOptions::default(), go_on));
+    assert_eq!(refused.unwrap_err().code(), "FOLDER_NOT_EMPTY");
+    assert_eq!(std::fs::read_to_string(elsewhere.join("t.jsonl")).unwrap(), "mine");
+}
+
 /// Changes a file of an export, and the marker so that it fits.
 fn forge(folder: &Path, file: &str, change: impl Fn(&str) -> String) {
     let path = folder.join(file);

@@ -205,6 +205,7 @@ fn csv() -> Inputs {
     vec![
         ("plain", chosen(&ARRIVAL, plain)),
         ("windows", chosen(&ARRIVAL, plain.replace('\n', "\r\n"))),
+        ("cr", chosen(&ARRIVAL, plain.replace('\n', "\r"))),
         ("marked", chosen(&ARRIVAL, format!("\u{feff}{plain}"))),
         ("tabs", chosen(&tsv, plain.replace(',', "\t"))),
         ("quotes", chosen(&ARRIVAL, "a,b\n\"x\ny\",\"\"\n\n\"open,1\nc,\"d\"e\n\"\r\n\",\r\n")),

@@ -6,8 +6,12 @@
 
 use std::io::{self, Read};
 
-/// In no valid UTF-8.
+use kenning_store::Error;
+
+/// What is no character. In no valid UTF-8.
 const BROKEN: u8 = 0xff;
+/// A character that the input ends within. In no valid UTF-8.
+const CUT: u8 = 0xfe;
 const READ_BYTES: usize = 64 << 10;
 
 /// The bytes of `source` as UTF-8, without a byte-order mark.
@@ -30,6 +34,11 @@ enum Encoding {
 impl<R: Read> Decoded<R> {
     pub(crate) fn new(source: R) -> Self {
         Decoded { source, encoding: None, ready: Vec::new(), ready_at: 0, partial: Vec::new() }
+    }
+
+    /// Whether what was read so far was UTF-16.
+    pub(crate) fn is_utf16(&self) -> bool {
+        matches!(self.encoding, Some(Encoding::Utf16 { .. }))
     }
 
     /// Looks at how the bytes begin.
@@ -64,7 +73,7 @@ impl<R: Read> Decoded<R> {
                 // Half a character, or half a pair.
                 if !self.partial.is_empty() {
                     self.partial.clear();
-                    self.ready.push(BROKEN);
+                    self.ready.push(CUT);
                 }
                 return Ok(());
             }
@@ -103,6 +112,20 @@ impl<R: Read> Decoded<R> {
         }
         self.partial.drain(..at);
     }
+}
+
+/// What was wrong with a row of UTF-16. One of UTF-8 is looked at where it is read.
+pub(crate) fn fault(row: &[u8], is_utf16: bool) -> Option<Error> {
+    if !is_utf16 {
+        return None;
+    }
+    let at = memchr::memchr2(BROKEN, CUT, row)?;
+    let character = String::from_utf8_lossy(&row[..at]).chars().count() + 1;
+    let message = match row[at] {
+        CUT => "the file is UTF-16 and ends within a character".to_owned(),
+        _ => format!("the line is no UTF-16 at character {character}"),
+    };
+    Some(Error::invalid("UTF16_MALFORMED", message))
 }
 
 impl<R: Read> Read for Decoded<R> {
@@ -159,9 +182,9 @@ mod tests {
         bytes.extend_from_slice(&u16::from(b'b').to_le_bytes());
         assert_eq!(decoded(&bytes), b"a\xffb");
         bytes.push(b'c');
-        assert_eq!(decoded(&bytes), b"a\xffb\xff");
+        assert_eq!(decoded(&bytes), b"a\xffb\xfe");
         bytes.pop();
         bytes.extend_from_slice(&0xd800_u16.to_le_bytes());
-        assert_eq!(decoded(&bytes), b"a\xffb\xff");
+        assert_eq!(decoded(&bytes), b"a\xffb\xfe");
     }
 }

@@ -16,7 +16,6 @@ use kenning_record::{Id, Json};
 use kenning_store::{Error, ErrorKind, Result};
 
 use crate::column::{Column, ColumnType};
-use crate::decode::Decoded;
 use crate::draft::{Reading, Shape, text};
 use crate::note::Note;
 use crate::pipeline::{Item, Loaded, Next, Pipeline, Plan, Refused, stage};
@@ -250,8 +249,8 @@ fn identity(hash: &Hash, options: &ImportOptions) -> Id {
     Id(id.expect("a hash is longer than an id"))
 }
 
-/// The text of a file.
-type Text = Decoded<Box<dyn Read + Send>>;
+/// The bytes of a file.
+type Text = Box<dyn Read + Send>;
 
 /// Looks at how the rows begin, and passes over those that an earlier run stored.
 fn plan(
@@ -260,7 +259,7 @@ fn plan(
     schema: &Json,
     note: Note,
 ) -> Result<Plan<Text>> {
-    let mut rows = Rows::new(Decoded::new(reader), options.format);
+    let mut rows = Rows::new(reader, options.format);
     let mut first = None;
     let shape = match options.format {
         Format::Jsonl if options.whole_records => Shape::Record,

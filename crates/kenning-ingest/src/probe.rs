@@ -7,7 +7,6 @@ use kenning_store::Result;
 
 use crate::column::columns;
 use crate::csv::{self, Field};
-use crate::decode::Decoded;
 use crate::draft::{Reading, Shape, text};
 use crate::note::Note;
 use crate::rows::Rows;
@@ -54,7 +53,7 @@ impl Asking {
 
 /// Every row of a file, as an import cuts them out.
 pub fn cut(file: impl Read, asking: Asking) -> Result<Vec<Cut>> {
-    let mut rows = Rows::buffered(Decoded::new(file), asking.format()?, READ_BYTES);
+    let mut rows = Rows::buffered(file, asking.format()?, READ_BYTES);
     rows.skip_to(asking.from.0, asking.from.1)?;
     let mut cuts = Vec::new();
     loop {

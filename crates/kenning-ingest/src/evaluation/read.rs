@@ -14,7 +14,6 @@ use serde_json::Map;
 
 use super::{Gold, QuestionSet, SetQuestion, SetRow, path_of};
 use crate::Format;
-use crate::decode::Decoded;
 use crate::draft::text;
 use crate::jsonl;
 use crate::rows::Rows;
@@ -85,7 +84,7 @@ impl SetFile {
 
     /// Shows every line that is not empty.
     fn each(self, take: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
-        let mut rows = Rows::new(Decoded::new(&self.file), Format::Jsonl);
+        let mut rows = Rows::new(&self.file, Format::Jsonl);
         loop {
             let chunk = rows.chunk(CHUNK_ROWS, CHUNK_BYTES)?;
             for row in &chunk.rows {

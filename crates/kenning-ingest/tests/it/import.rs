@@ -120,6 +120,30 @@ fn a_bad_row_of_csv_spoils_no_other() {
 }
 
 #[test]
+fn utf_16_that_ends_within_a_character_says_so() {
+    let place = Place::new();
+    place.table("t", json!({}));
+    let mut bytes: Vec<u8> =
+        "\u{feff}name\na\nb\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    bytes.push(0);
+    let told = place.import("t", "a.csv", bytes);
+    assert_eq!(told.bad, [(4, "UTF16_MALFORMED")]);
+    assert_eq!(told.messages, ["the file is UTF-16 and ends within a character"]);
+    assert_eq!(place.records("t"), [json!({"name": "a"}), json!({"name": "b"})]);
+}
+
+#[test]
+fn lines_of_csv_may_end_with_cr_alone() {
+    let place = Place::new();
+    place.table("t", json!({}));
+    let told = place.import("t", "a.csv", "a,b\r1,x\r2,\"two\rlines\"\r3,y,z\r4,w\r");
+    assert_eq!(told.bad, [(5, "CSV_RAGGED")]);
+    let expected =
+        [json!({"a": 1, "b": "x"}), json!({"a": 2, "b": "two\rlines"}), json!({"a": 4, "b": "w"})];
+    assert_eq!(place.records("t"), expected);
+}
+
+#[test]
 fn utf_16_is_read_and_a_wrong_unit_spoils_its_line_only() {
     let place = Place::new();
     place.table("t", json!({}));
@@ -130,7 +154,8 @@ fn utf_16_is_read_and_a_wrong_unit_spoils_its_line_only() {
     bytes.extend_from_slice(&0xdc00_u16.to_le_bytes());
     bytes.extend("\tx\nlast\ty\n".encode_utf16().flat_map(u16::to_le_bytes));
     let told = place.import("t", "a.tsv", bytes);
-    assert_eq!(told.bad, [(4, "UTF8_MALFORMED")]);
+    assert_eq!(told.bad, [(4, "UTF16_MALFORMED")]);
+    assert_eq!(told.messages, ["the line is no UTF-16 at character 1"]);
     let expected = [
         json!({"name": "Maj", "town": "As"}),
         json!({"name": "\u{1f600}", "town": "Z\u{fc}rich"}),

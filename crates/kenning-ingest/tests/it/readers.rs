@@ -13,7 +13,7 @@ use crate::{Place, options};
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => prop::sample::select(vec![
-            "\n", "\r\n", "\"", "\"\"", ",", "a", "1", "{", "}", "{}", "{\"a\": 1}", ":", " ",
+            "\n", "\r\n", "\r", "\"", "\"\"", ",", "a", "1", "{", "}", "{}", "{\"a\": 1}", ":", " ",
             "\u{fc}", "[", "\\",
         ])
         .prop_map(|text| text.as_bytes().to_vec()),
@@ -64,7 +64,8 @@ proptest! {
         let stored = imported.progress.stored;
         prop_assert_eq!(place.records("t").len() as u64, stored);
         prop_assert_eq!(told.bad.len() as u64, imported.progress.bad);
-        let n_lines = content.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let is_end = |byte: &u8| *byte == b'\n' || csv && *byte == b'\r';
+        let n_lines = content.iter().filter(|byte| is_end(byte)).count() as u64;
         prop_assert!(told.bad.iter().all(|(line, _)| (1..=n_lines + 1).contains(line)));
         prop_assert!(told.bad.is_sorted());
         prop_assert!(imported.progress.line <= n_lines + 2);

@@ -74,14 +74,16 @@ fn whole(metric: Metric) -> &'static [u8] {
         let number = |idx: usize| ((idx * 7919 % 1009) as f32 / 1009.0 - 0.5) * (idx % 5) as f32;
         let vectors: Vec<f32> = (0..ROWS * DIMENSIONS).map(number).collect();
         let spec = VectorSpec { dimensions: DIMENSIONS, metric };
-        index().build(spec, &vectors, true, 1).expect("it can be built")
+        index().build(spec, &vectors, true, 1, &|| false).expect("it can be built")
     })
 }
 
 /// A body for the corpus, as it is.
 pub(crate) fn seed() -> Vec<u8> {
     let spec = VectorSpec { dimensions: DIMENSIONS, metric: Metric::Cosine };
-    index().build(spec, &[1.0, 0.0, 2.0, 0.5, 0.5, 0.0], true, 1).expect("it can be built")
+    index()
+        .build(spec, &[1.0, 0.0, 2.0, 0.5, 0.5, 0.0], true, 1, &|| false)
+        .expect("it can be built")
 }
 
 fn index() -> Vectors {

@@ -116,7 +116,7 @@ pub(crate) enum Verb {
     /// List what changed, transaction by transaction
     #[command(after_help = examples::LOG)]
     Log(Log),
-    /// Rewrite what is stored without what is no longer needed
+    /// Rewrite what is stored, of every tenant, without what is no longer needed
     #[command(after_help = examples::COMPACT)]
     Compact,
     /// Remove the past before a moment, of every tenant

@@ -82,6 +82,17 @@ impl Drop for Guard {
 }
 
 impl Running {
+    /// Starts a thread that works until the database is closed.
+    fn start(self: &Arc<Self>, shared: &Arc<Shared>, name: &'static str, run: fn(&Arc<Shared>)) {
+        let (working, ending) = (Arc::clone(shared), self.begin());
+        let work = move || {
+            let _ending = ending;
+            run(&working);
+            drop(working);
+        };
+        shared.world.spawn(name, Box::new(work));
+    }
+
     /// Counts a thread that `Guard::close` waits for, until what this returns is dropped.
     fn begin(self: &Arc<Self>) -> Ending {
         *self.threads.lock().expect("no holder of this lock panics") += 1;
@@ -148,43 +159,19 @@ impl Database {
         };
         world.spawn("kenning-committer", Box::new(commit));
         if working {
-            let (sweeper, ending) = (Arc::clone(&shared), running.begin());
-            let sweep = move || {
-                let _ending = ending;
-                crate::sweep::run(&sweeper);
-                drop(sweeper);
-            };
-            world.spawn("kenning-sweeper", Box::new(sweep));
-            let (builder, ending) = (Arc::clone(&shared), running.begin());
-            let build = move || {
-                let _ending = ending;
-                crate::build::run(&builder);
-                drop(builder);
-            };
-            world.spawn("kenning-builder", Box::new(build));
             let is_followed = shared.settings.finders.is_some();
             shared.is_followed.store(is_followed, Ordering::Release);
-            let (sealer, ending) = (Arc::clone(&shared), running.begin());
-            let seal = move || {
-                let _ending = ending;
-                crate::sealed::seal::run(&sealer);
-                drop(sealer);
-            };
-            world.spawn("kenning-sealer", Box::new(seal));
-            let (embedder, ending) = (Arc::clone(&shared), running.begin());
-            let embed = move || {
-                let _ending = ending;
-                crate::embedding::run(&embedder);
-                drop(embedder);
-            };
-            world.spawn("kenning-embedder", Box::new(embed));
-            let (again, ending) = (Arc::clone(&shared), running.begin());
-            let embed_again = move || {
-                let _ending = ending;
-                crate::embedding::run_again(&again);
-                drop(again);
-            };
-            world.spawn("kenning-embedder-again", Box::new(embed_again));
+            if is_followed {
+                let handle = Handle::background(Arc::clone(&shared));
+                let dropped = crate::sealed::seal::drop_unnamed(&handle).await;
+                // They are in nobody's way.
+                dropped.unwrap_or_else(|error| shared.seal.fail(error));
+            }
+            running.start(&shared, "kenning-sweeper", crate::sweep::run);
+            running.start(&shared, "kenning-builder", crate::build::run);
+            running.start(&shared, "kenning-sealer", crate::sealed::seal::run);
+            running.start(&shared, "kenning-embedder", crate::embedding::run);
+            running.start(&shared, "kenning-embedder-again", crate::embedding::run_again);
         }
         let guard = Arc::new(Guard { shared: Arc::clone(&shared), running });
         let tenant = Arc::clone(shared.tenants.root());
@@ -619,10 +606,10 @@ impl Database {
     }
 
     /// Rewrites what is stored without what is no longer needed, and makes of every index over
-    /// words or vectors of this tenant one part, which is searched fastest.
+    /// words or vectors, of every tenant, one part, which is searched fastest.
     pub async fn compact(&self) -> Result<()> {
         crate::purge::resume(&self.handle).await?;
-        crate::sealed::seal::compact(&self.handle, &self.tenant).await?;
+        crate::sealed::seal::compact(&self.handle).await?;
         self.handle.shared.store()?.compact().await
     }
 

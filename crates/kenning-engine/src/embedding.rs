@@ -12,14 +12,19 @@
 //! What a model is asked may be purged before it answers. A purge says so when log and records tell
 //! nothing of it any more; what was read before is not written, and is begun with anew.
 
+mod progress; // what waits, and what became of it
+mod question; // asking models
+
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 
 use kenning_index::Embedder;
-use kenning_record::{Json, Path, TableNo, TenantNo, Version, entry, keys};
+use kenning_record::{Path, TableNo, TenantNo, Version, entry, keys};
 use kenning_store::{Batch, Bytes, Error, ErrorKind, Range, Result, block_on};
-use serde_json::json;
+
+pub(crate) use progress::Unembedded;
+pub(crate) use question::{Asked, open_models, question};
 
 use crate::committer::frame;
 use crate::database::Handle;
@@ -34,6 +39,8 @@ use crate::sweep::{living, unless_dropped};
 use crate::table::number;
 use crate::tenant::Tenant;
 use crate::view::View;
+use progress::{Failed, Wish};
+use question::ask;
 
 /// Records of one step.
 const STEP_ROWS: usize = 256;
@@ -46,148 +53,6 @@ const GATHER_MS: u64 = 5;
 /// How long it leaves a model alone that failed: the first time, and at most.
 const RETRY_MS: u64 = 500;
 const RETRY_MS_MAX: u64 = 60_000;
-
-/// What waits for the embedder, and what became of it.
-#[derive(Default)]
-pub(crate) struct Unembedded {
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    tenants: HashSet<TenantNo>,
-    progress: HashMap<TenantNo, Progress>,
-    texts: u64,
-}
-
-/// How far the texts of a tenant are computed.
-#[derive(Default)]
-struct Progress {
-    /// Up to which version nothing is left to do, but where a model failed.
-    until: Version,
-    failed: BTreeMap<Wish, Failed>,
-    /// Why nothing could be done at all.
-    broken: Option<Error>,
-}
-
-/// A table that asks for a model.
-type Wish = (TableNo, Slot);
-
-/// A model that could not be asked.
-struct Failed {
-    table: String,
-    /// What the table asked for: once it asks for something else, this is over.
-    asked: String,
-    why: Error,
-}
-
-impl Unembedded {
-    /// Notes that a tenant changed.
-    pub(crate) fn note(&self, tenant: TenantNo) {
-        self.state().tenants.insert(tenant);
-    }
-
-    /// Notes that something of a tenant has to be computed once more.
-    pub(crate) fn redo(&self, tenant: TenantNo) {
-        let mut state = self.state();
-        state.tenants.insert(tenant);
-        state.progress.entry(tenant).or_default().until = 0;
-    }
-
-    fn take(&self) -> HashSet<TenantNo> {
-        std::mem::take(&mut self.state().tenants)
-    }
-
-    /// Tenants that something is wrong with.
-    fn troubled(&self) -> Vec<TenantNo> {
-        let state = self.state();
-        let is_troubled = |it: &Progress| it.broken.is_some() || !it.failed.is_empty();
-        state.progress.iter().filter(|(_, it)| is_troubled(it)).map(|(it, _)| *it).collect()
-    }
-
-    fn done(&self, tenant: TenantNo, until: Version) {
-        let mut state = self.state();
-        let progress = state.progress.entry(tenant).or_default();
-        (progress.until, progress.broken) = (until, None);
-    }
-
-    /// A model that had failed has said everything up to a version.
-    fn mend(&self, tenant: TenantNo, wish: Wish, until: Version) {
-        let mut state = self.state();
-        state.tenants.insert(tenant);
-        let progress = state.progress.entry(tenant).or_default();
-        progress.failed.remove(&wish);
-        progress.until = progress.until.min(until);
-    }
-
-    fn fail(&self, tenant: TenantNo, wish: Wish, failed: Failed) {
-        let mut state = self.state();
-        state.progress.entry(tenant).or_default().failed.insert(wish, failed);
-    }
-
-    fn break_off(&self, tenant: TenantNo, why: Error) {
-        self.state().progress.entry(tenant).or_default().broken = Some(why);
-    }
-
-    /// What failed, but for what nobody asks for any more.
-    fn failed(&self, tenant: TenantNo, asked: &HashMap<Wish, String>) -> HashSet<Wish> {
-        let mut state = self.state();
-        let progress = state.progress.entry(tenant).or_default();
-        progress.failed.retain(|wish, failed| asked.get(wish) == Some(&failed.asked));
-        progress.failed.keys().copied().collect()
-    }
-
-    /// Up to which version nothing is left to do, but where a model failed.
-    fn until(&self, tenant: TenantNo) -> Result<Version> {
-        let state = self.state();
-        match state.progress.get(&tenant) {
-            Some(Progress { broken: Some(why), .. }) => Err(why.again()),
-            Some(progress) => Ok(progress.until),
-            None => Ok(0),
-        }
-    }
-
-    /// Why texts of a table were not computed; without one, of any.
-    fn failure(&self, tenant: TenantNo, table: Option<TableNo>) -> Option<Error> {
-        let state = self.state();
-        let failed = &state.progress.get(&tenant)?.failed;
-        let mut of_it = failed.iter().filter(|((of, _), _)| table.is_none_or(|it| it == *of));
-        of_it.next().map(|(_, failed)| failed.told())
-    }
-
-    /// As it is told.
-    pub(crate) fn to_json(&self, tenant: TenantNo) -> Json {
-        let state = self.state();
-        let progress = state.progress.get(&tenant);
-        let failed: serde_json::Map<String, Json> = progress
-            .iter()
-            .flat_map(|it| it.failed.values())
-            .map(|it| (it.table.clone(), it.why.to_string().into()))
-            .collect();
-        let broken = progress.and_then(|it| it.broken.as_ref()).map(|why| json!(why.to_string()));
-        let failed = if failed.is_empty() { Json::Null } else { failed.into() };
-        json!({
-            "until": progress.map(|it| it.until),
-            "failed": broken.unwrap_or(failed),
-            "texts_since_open": state.texts,
-        })
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().expect("no holder of this lock panics")
-    }
-}
-
-impl Failed {
-    fn told(&self) -> Error {
-        let message = format!("table '{}': {}", self.table, self.why.message());
-        let error = Error::new(self.why.kind(), self.why.code(), message);
-        match std::error::Error::source(&self.why) {
-            Some(source) => error.because(source.to_string()),
-            None => error,
-        }
-    }
-}
 
 /// Waits until every text that there is now was computed: of a table, or of a tenant. A model that
 /// fails holds up nobody who waits for another one.
@@ -283,7 +148,7 @@ async fn look(handle: &Handle, finders: &Finders, number: TenantNo, turn: Turn) 
             unless_dropped(embedding.work().await)
         }
         None => {
-            shared.unembedded.state().progress.remove(&number);
+            shared.unembedded.drop_tenant(number);
             Ok(())
         }
     }
@@ -343,7 +208,11 @@ impl Embedding<'_> {
         }
         let is_again = self.turn == Turn::Again;
         wanted.retain(|one| failed.contains(&one.wish()) == is_again);
-        let before = unembedded.until(number).unwrap_or(0).min(view.version);
+        let before = match self.turn {
+            Turn::First => unembedded.until(number).unwrap_or(0).min(view.version),
+            // What the others have done says nothing of who failed.
+            Turn::Again => 0,
+        };
         let mut positions = Vec::with_capacity(wanted.len());
         for one in &wanted {
             positions.push(match embedded(&view, one.table, &one.spec).await? {
@@ -361,16 +230,16 @@ impl Embedding<'_> {
         let Some(until) = self.follow(&wanted, &mut positions, schemas, erased).await? else {
             return self.come_back();
         };
+        // An index that nobody could look at for lack of its model can be now.
+        let wishes: HashSet<Wish> = wanted.iter().map(Wanted::wish).collect();
+        self.tenant.library.found(shared, &wishes).await;
         match self.turn {
-            Turn::First => unembedded.done(number, until),
+            Turn::First => unembedded.done(number, until, &failed),
             Turn::Again => {
                 let mended = wanted.iter().zip(&positions).filter(|(_, it)| it.is_some());
                 mended.for_each(|(one, _)| unembedded.mend(number, one.wish(), until));
             }
         }
-        // An index that nobody could look at for lack of its model can be now.
-        let wishes: HashSet<Wish> = wanted.iter().map(Wanted::wish).collect();
-        self.tenant.library.found(shared, &wishes).await;
         Ok(())
     }
 
@@ -626,7 +495,7 @@ impl Embedding<'_> {
             for ((key, _), vector) in some.iter().zip(vectors.chunks_exact(dimensions)) {
                 put_vector(batch, key, vector);
             }
-            self.handle.shared().unembedded.state().texts += some.len() as u64;
+            self.handle.shared().unembedded.count(some.len());
         }
         Ok(())
     }
@@ -658,20 +527,4 @@ impl Wanted {
 fn new(changes: &Changes, table: TableNo, after: Version) -> Vec<Changed> {
     let changed = changes.by_table.get(&table).into_iter().flatten();
     changed.filter(|it| it.change.version > after).map(Changed::copy).collect()
-}
-
-/// Asks a model, and checks that it answers as it promised.
-pub(crate) fn ask(embedder: &dyn Embedder, texts: &[&str]) -> Result<Vec<f32>> {
-    let vectors = embedder.embed(texts)?;
-    let wrong = |what: &str| {
-        let message = format!("model '{}' gave {what}", embedder.model_id());
-        Error::new(ErrorKind::Unavailable, "MODEL_FAILED", message)
-    };
-    if vectors.len() != texts.len() * embedder.dimensions() {
-        return Err(wrong("vectors of another number or dimension"));
-    }
-    if !vectors.iter().all(|number| number.is_finite()) {
-        return Err(wrong("a vector that is not a number"));
-    }
-    Ok(vectors)
 }

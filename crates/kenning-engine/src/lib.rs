@@ -8,7 +8,6 @@
 //!
 //! What this crate does not know: which engine stores the bytes, what time it is, and who asks.
 
-mod asked; // questions that models were asked
 mod backup; // the whole database, at one version, elsewhere
 mod build; // indexes that are built while writes go on
 mod cache; // records that were read, and until when they are true

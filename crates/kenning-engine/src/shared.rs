@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -11,10 +11,9 @@ use kenning_record::{Version, entry};
 use kenning_store::{BoxFuture, Bytes, Error, ErrorKind, Found, Page, Result, Scan, Snapshot};
 use kenning_store::{Space, Store, World};
 
-use crate::asked::Asked;
 use crate::cache::{Cache, CacheKey, cache_key};
 use crate::committer::Queue;
-use crate::embedding::Unembedded;
+use crate::embedding::{Asked, Unembedded};
 use crate::purge::IsTrimming;
 use crate::sealed::damage::Damaged;
 use crate::sealed::seal::Unsealed;
@@ -66,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) shown: Shown,
     pub(crate) damaged: Damaged,
     pub(crate) asked: Asked,
+    /// Threads on which somebody asks a model.
+    pub(crate) asking: AtomicUsize,
     /// Whether the sealer and the embedder are there.
     pub(crate) is_followed: AtomicBool,
     /// The keys of the marks that somebody moves.
@@ -165,6 +166,7 @@ impl Shared {
             shown,
             damaged: Damaged::default(),
             asked: Asked::default(),
+            asking: AtomicUsize::new(0),
             is_followed: AtomicBool::new(false),
             marks: Mutex::default(),
             erasures: AtomicU64::new(0),

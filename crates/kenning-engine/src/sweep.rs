@@ -177,6 +177,7 @@ async fn drop_table(
     table: &Table,
     note: &[u8],
 ) -> Result<()> {
+    crate::sealed::seal::drop_table(handle, tenant, table.number).await?;
     let mut next = Some(Range::prefix(keys::records(table.tenant, table.number)));
     while let Some(records) = next {
         let body = async |t: &mut Transaction| drop_records(t, table, note, &records).await;

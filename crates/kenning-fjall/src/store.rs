@@ -448,9 +448,11 @@ fn key_of<'a>(write: &Write<'a>) -> &'a [u8] {
 impl Engine {
     /// Writes a copy of a view: fjall cannot say which of its files belong together.
     fn checkpoint(self: &Arc<Self>, target: &Path) -> Result<Arc<dyn Snapshot>> {
-        let snapshot = FjallSnapshot::new(self);
-        let view = snapshot.view();
+        let mut copied_of = None;
         self.folder.copy(target, |copy| {
+            // Here, where no part is dropped any more that an entry names.
+            let snapshot = copied_of.insert(FjallSnapshot::new(self));
+            let view = snapshot.view();
             let store = copy.store();
             let tables = Tables::open(&store, COPY_SETTINGS, true)?;
             let copied = copy_view(self, view, &tables).and_then(|()| tables.write_out());
@@ -462,7 +464,7 @@ impl Engine {
             }
             trees::sync(&store)
         })?;
-        Ok(Arc::new(snapshot))
+        Ok(Arc::new(copied_of.expect("the copy was filled")))
     }
 }
 

@@ -28,6 +28,6 @@ pub use names::{Names, entry_id};
 pub use predicate::{PREDICATE_BYTES_MAX, PREDICATE_DEPTH_MAX, Plan, Predicate};
 pub use texts::{PLACES_APART_MAX, Place, text_of, vector_of, words_of};
 pub use trigrams::{NearName, NearNames, similarity};
-pub use vectors::{Near, NearCost, NearQuestion, VectorIndex, VectorPart, VectorTail};
+pub use vectors::{Near, NearCost, NearQuestion, VectorIndex, VectorPart};
 pub use words::{Around, WINDOW_ROWS, WordArm, WordHit};
 pub use words::{WordIndex, WordPart, WordQuestion, WordRow};

@@ -47,21 +47,20 @@ pub struct NearCost {
 /// How vectors become parts and answers.
 pub trait VectorIndex: Send + Sync {
     /// The body of a part that has these vectors, one behind the other. Without a graph it is there
-    /// at once; with one it takes long, and is fast from then on. `threads` may work at it.
+    /// at once; with one it takes long, and is fast from then on. `threads` may work at it. Soon
+    /// after `stop` says so it ends as `Closed STOPPED`.
     fn build(
         &self,
         spec: VectorSpec,
         vectors: &[f32],
         graph: bool,
         threads: usize,
+        stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<u8>>;
 
     /// Opens the body of a part. Reads little of it: the bytes may be mapped from a file. Refuses
     /// what it did not write as `Corrupt`, without reading all.
     fn open(&self, spec: VectorSpec, body: Bytes) -> Result<Arc<dyn VectorPart>>;
-
-    /// Rows in memory, none yet.
-    fn tail(&self, spec: VectorSpec) -> Box<dyn VectorTail>;
 }
 
 /// The vectors of one part.
@@ -86,25 +85,4 @@ pub trait VectorPart: Send + Sync {
 
     /// Checks every byte.
     fn verify(&self) -> Result<()>;
-}
-
-/// Vectors that are in no part yet. Rows are appended; searches may go on meanwhile over what was
-/// there when they began: a tail is shared behind a lock, and is not copied.
-pub trait VectorTail: Send + Sync {
-    /// Appends a row.
-    fn push(&mut self, vector: &[f32]);
-
-    /// Rows that it has.
-    fn rows(&self) -> u32;
-
-    /// The vector of a row, as it was given.
-    fn vector(&self, row: u32) -> &[f32];
-
-    /// The nearest rows that `mask` lets through, exactly.
-    fn nearest(
-        &self,
-        question: &NearQuestion<'_>,
-        mask: &Mask<'_>,
-        cost: &mut NearCost,
-    ) -> Result<Vec<Near>>;
 }

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kenning_store::{Result, World};
+use kenning_store::{Error, ErrorKind, Result, World};
 
 use crate::crew::Crew;
 use crate::format::{LEVELS_MAX, LINKS, NO_ROW, UPPER_LINKS};
@@ -54,20 +54,33 @@ pub(crate) struct BuiltLevel {
     pub(crate) links: Vec<u32>,
 }
 
-/// Builds the graph of `coded` with `threads` threads, this one included.
-pub(crate) fn build(coded: &Arc<Coded>, world: &Arc<dyn World>, threads: usize) -> Built {
+/// Builds the graph of `coded` with `threads` threads, this one included. Between two rounds it is
+/// asked whether to stop.
+pub(crate) fn build(
+    coded: &Arc<Coded>,
+    world: &Arc<dyn World>,
+    threads: usize,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Built> {
     let twins = twins(coded);
     let building = Arc::new(Building::new(coded, &twins));
     let crew = Crew::new(world, threads);
     let order = building.order(&twins);
     let mut done = order.len().min(1);
     while done < order.len() {
+        if stop() {
+            return Err(Error::new(
+                ErrorKind::Closed,
+                "STOPPED",
+                "a graph was not built to its end",
+            ));
+        }
         let size = (done / ROUND_PART).clamp(1, ROUND_ROWS_MAX).min(order.len() - done);
         building.round(&crew, &order[done..done + size]);
         done += size;
     }
     building.connect(&order);
-    building.built(twins)
+    Ok(building.built(twins))
 }
 
 /// For each row the next one of the same code, or none.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kenning_index::{NearQuestion, VectorIndex, VectorPart, VectorTail};
+use kenning_index::{NearQuestion, VectorIndex, VectorPart};
 use kenning_record::VectorSpec;
 use kenning_store::{Bytes, Error, Result, World};
 
@@ -10,7 +10,6 @@ use crate::build::build;
 use crate::format::{DIMENSIONS_MAX, ROWS_MAX};
 use crate::kernel::{Kernel, fastest};
 use crate::part::Part;
-use crate::tail::Tail;
 use crate::write::{Coded, body};
 
 /// The index over vectors.
@@ -38,6 +37,7 @@ impl VectorIndex for Vectors {
         vectors: &[f32],
         graph: bool,
         threads: usize,
+        stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<u8>> {
         check_spec(spec)?;
         assert!(vectors.len().is_multiple_of(spec.dimensions), "vectors are whole");
@@ -47,17 +47,16 @@ impl VectorIndex for Vectors {
             return Err(Error::exhausted("TOO_MANY_VECTORS", fact));
         }
         let coded = Arc::new(Coded::new(spec, vectors, self.kernel));
-        let graph = graph.then(|| build(&coded, &self.world, threads));
+        let graph = match graph {
+            true => Some(build(&coded, &self.world, threads, stop)?),
+            false => None,
+        };
         Ok(body(&coded, vectors, graph.as_ref()))
     }
 
     fn open(&self, spec: VectorSpec, body: Bytes) -> Result<Arc<dyn VectorPart>> {
         check_spec(spec)?;
         Ok(Arc::new(Part::open(spec, body, self.kernel)?))
-    }
-
-    fn tail(&self, spec: VectorSpec) -> Box<dyn VectorTail> {
-        Box::new(Tail::new(spec, self.kernel))
     }
 }
 

@@ -19,7 +19,6 @@ mod rows; // rows as a search sees them
 mod scan; // the exact answer
 mod select; // which neighbours a row keeps
 mod spot; // a row at its distance
-mod tail; // vectors in memory
 mod walk; // a way through a graph
 mod write; // a part as bytes
 

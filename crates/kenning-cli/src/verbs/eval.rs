@@ -86,7 +86,8 @@ impl Stored {
             teller.progress(&format!("{} documents", thousands(row_idx.len() as u64)));
         }
         teller.wipe();
-        waiting::wait(&database, output)?;
+        let theirs = database.clone();
+        waiting::wait(&database, output, move || theirs.wait_indexed())?;
         let chars = set.rows.iter().map(kenning::ingest::evaluation::SetRow::chars).collect();
         Ok(Stored { set, database, row_idx, chars })
     }

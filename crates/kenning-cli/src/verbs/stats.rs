@@ -67,11 +67,29 @@ fn sheet(stats: &Json, output: &mut Output<'_>) -> Result<()> {
             number(&building["rows"]),
         ))?;
     }
+    troubles(stats, output)?;
     output.text(&format!(
         "\nrecords in memory: {}, {}\n",
         number(&stats["cache"]["records"]),
         size(stats["cache"]["bytes"].as_u64().unwrap_or(0)).trim_start(),
     ))
+}
+
+/// What is wrong with indexes over words and vectors, and is seen to.
+fn troubles(stats: &Json, output: &mut Output<'_>) -> Result<()> {
+    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+    for damage in stats["sealed_damage"].as_array().into_iter().flatten() {
+        output.text(&format!(
+            "\nindex {} on {} was damaged and is made anew: {}\n",
+            text(&damage["index"]),
+            text(&damage["table"]),
+            text(&damage["why"]),
+        ))?;
+    }
+    for (table, why) in stats["embedding"]["failed"].as_object().into_iter().flatten() {
+        output.text(&format!("\ntexts of {table} wait for their model: {}\n", text(why)))?;
+    }
+    Ok(())
 }
 
 fn table_row(name: &str, table: &Json) -> Row {

@@ -34,8 +34,9 @@ pub(super) fn embedded(
     }
     // What was stored is told before, as this may take.
     output.flush()?;
+    let theirs = database.clone();
     let table = table.to_owned();
-    match wait_for(database, output, move |database| database.wait_embedded(&table)) {
+    match wait(database, output, move || theirs.wait_embedded(&table)) {
         Ok(Outcome::Interrupted) => {
             say("interrupted: it is stored; whoever opens the database next makes its vectors");
             Ok(Outcome::Interrupted)
@@ -45,22 +46,17 @@ pub(super) fn embedded(
     }
 }
 
-/// Waits until every index is there, or somebody presses Ctrl-C.
-pub(super) fn wait(database: &Database, output: &Output<'_>) -> Result<Outcome> {
-    wait_for(database, output, Database::wait_indexed)
-}
-
-fn wait_for(
+/// Waits until it is done, or somebody presses Ctrl-C.
+pub(super) fn wait(
     database: &Database,
     output: &Output<'_>,
-    step: impl FnOnce(&Database) -> Result<()> + Send + 'static,
+    work: impl FnOnce() -> Result<()> + Send + 'static,
 ) -> Result<Outcome> {
     let mut teller = Teller::of(database.world(), output.format());
     let (tell, told) = mpsc::channel();
-    let theirs = database.clone();
     let wait = move || {
         // Nobody listens any more after Ctrl-C.
-        let _ = tell.send(step(&theirs));
+        let _ = tell.send(work());
     };
     database.world().spawn("kenning-embedding-wait", Box::new(wait));
     loop {

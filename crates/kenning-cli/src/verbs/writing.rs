@@ -108,7 +108,8 @@ pub(super) fn update(
 ) -> Result<Outcome> {
     let patch = input::argument(&update.json, "the change")?;
     one(&database.update(&update.target.table, &update.target.reference, patch)?, output)?;
-    waiting::embedded(database, &update.target.table, &update.waiting, Outcome::Done, output)
+    let table = &update.target.table;
+    waiting::embedded(database, table, &update.waiting, Outcome::Done, output)
 }
 
 pub(super) fn delete(

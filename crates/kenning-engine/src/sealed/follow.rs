@@ -205,8 +205,15 @@ fn settle(index: &mut Index, finders: &Finders) -> Result<()> {
         }
         let alike: Vec<Arc<Piece>> = alike.into_iter().rev().collect();
         let spec = Arc::clone(&index.spec);
-        let merge =
-            Merge { finders, spec: &spec, ended: 0, whole: false, graph: false, threads: 1 };
+        let merge = Merge {
+            finders,
+            spec: &spec,
+            ended: 0,
+            whole: false,
+            graph: false,
+            threads: 1,
+            stop: &|| false,
+        };
         let (bytes, _) = merge.merge(&alike)?;
         index.replace(&alike, Piece::open(finders, &spec, None, &bytes)?);
     }

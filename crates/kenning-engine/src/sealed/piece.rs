@@ -166,7 +166,7 @@ impl PieceDraft {
         let roster = self.roster.finish();
         let body = match spec.vectors() {
             None => finders.words.build(spec.language(), &mut self.words.into_iter().map(Ok))?,
-            Some(vectors) => finders.vectors.build(vectors, &self.vectors, false, 1)?,
+            Some(vectors) => finders.vectors.build(vectors, &self.vectors, false, 1, &|| false)?,
         };
         Ok(part::encode(spec.kind(), &roster, &body).into())
     }
@@ -189,6 +189,8 @@ pub(crate) struct Merge<'a> {
     pub(crate) whole: bool,
     pub(crate) graph: bool,
     pub(crate) threads: usize,
+    /// Whether to stop, because nobody wants it any more.
+    pub(crate) stop: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl Merge<'_> {
@@ -240,7 +242,7 @@ impl Merge<'_> {
                 keep.iter().for_each(|row| vectors.extend_from_slice(part.vector(row)));
             }
         }
-        self.finders.vectors.build(spec, &vectors, self.graph, self.threads)
+        self.finders.vectors.build(spec, &vectors, self.graph, self.threads, self.stop)
     }
 }
 

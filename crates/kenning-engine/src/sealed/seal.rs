@@ -18,6 +18,7 @@ use kenning_store::{Batch, Bytes, PartId, Range, Result, Space, block_on};
 
 use super::collect::{self, Collect};
 use super::piece::{Body, Merge, Piece, PieceDraft};
+use super::spec::WATERMARK;
 use super::state::State;
 use super::{Finders, Index, Sight};
 use crate::database::Handle;
@@ -97,9 +98,6 @@ impl Unsealed {
 pub(crate) fn run(shared: &Arc<Shared>) {
     let Some(finders) = shared.settings.finders.clone() else { return };
     let handle = Handle::background(Arc::clone(shared));
-    if let Err(error) = block_on(drop_unnamed(&handle)) {
-        shared.seal.fail(error);
-    }
     while shared.seal.wait() {
         if let Err(error) = block_on(round(&handle, &finders)) {
             shared.seal.fail(error);
@@ -127,8 +125,9 @@ async fn round(handle: &Handle, finders: &Finders) -> Result<()> {
     done
 }
 
-/// Removes parts that no list names.
-async fn drop_unnamed(handle: &Handle) -> Result<()> {
+/// Removes parts that no list names. Only before anybody makes parts: one that is being made is
+/// named when it is durable.
+pub(crate) async fn drop_unnamed(handle: &Handle) -> Result<()> {
     let store = handle.shared().store()?;
     let parts = store.parts().await?;
     if parts.is_empty() {
@@ -145,10 +144,56 @@ async fn drop_unnamed(handle: &Handle) -> Result<()> {
     Ok(())
 }
 
-/// One part of everything, of every index of a tenant.
-pub(crate) async fn compact(handle: &Handle, tenant: &Arc<Tenant>) -> Result<()> {
-    let Some(finders) = handle.shared().settings.finders.clone() else { return Ok(()) };
-    Sealing { handle, tenant, finders: &finders }.compact().await
+/// One part of everything, of every index of every tenant.
+pub(crate) async fn compact(handle: &Handle) -> Result<()> {
+    let shared = handle.shared();
+    let Some(finders) = shared.settings.finders.clone() else { return Ok(()) };
+    let view = View::now(handle, shared.tenants.root())?;
+    let tenants = crate::tenants::all(&view).await?;
+    drop(view);
+    for (_, number) in &tenants {
+        if let Some(tenant) = living(handle, &tenants, *number).await? {
+            let sealing = Sealing { handle, tenant: &tenant, finders: &finders };
+            unless_dropped(sealing.compact().await)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what is stored of the indexes of a table that was dropped.
+pub(crate) async fn drop_table(
+    handle: &Handle,
+    tenant: &Arc<Tenant>,
+    table: TableNo,
+) -> Result<()> {
+    let shared = handle.shared();
+    let library = &tenant.library;
+    let _turn = library.turn(shared).await;
+    let sight = library.sight();
+    let others = sight.indexes.iter().filter(|index| index.table != table);
+    library.show(Sight { indexes: others.cloned().collect(), ..(*sight).clone() });
+    let view = View::now(handle, tenant)?;
+    let (mut batch, mut parts) = (Batch::new(), Vec::new());
+    for row in view.rows(Range::prefix(keys::sealed_of(tenant.number))).await? {
+        if keys::sealed_split(&row.key)?.1 == table {
+            parts.extend(State::decode(&row.value).map(|state| state.parts).unwrap_or_default());
+            batch.delete(&row.key);
+        }
+    }
+    let embedded = format!("{WATERMARK}{table} ");
+    for row in view.rows(Range::prefix(keys::watermarks(tenant.number))).await? {
+        if keys::watermark_split(&row.key)?.1.starts_with(&embedded) {
+            batch.delete(&row.key);
+        }
+    }
+    if !batch.is_empty() {
+        write_beside(&view, Beside { batch, ..Beside::default() }).await?;
+    }
+    let store = shared.store()?;
+    for part in parts {
+        store.drop_part(part).await?;
+    }
+    Ok(())
 }
 
 /// Every index of a table anew.
@@ -264,10 +309,14 @@ impl Sealing<'_> {
                     let rows = piece.roster.rows_of(end.id);
                     rows.iter().any(|row| piece.roster.until(*row) < Version::MAX)
                 };
-                let pieces: Vec<Arc<Piece>> =
+                let mut pieces: Vec<Arc<Piece>> =
                     index.pieces.iter().filter(has_rows).cloned().collect();
                 if !pieces.is_empty() {
                     is_clean = false;
+                    // A list is complete up to a version: of what is in memory all is in parts
+                    // then, or nothing.
+                    let others = index.tail().filter(|one| !has(&pieces, one)).cloned();
+                    pieces.extend(others.collect::<Vec<_>>());
                     let ended = self.handle.shared().version();
                     self.merge_ended(index, &pieces, true, ended).await?;
                 }
@@ -341,6 +390,8 @@ impl Sealing<'_> {
         graph: bool,
         ended: Version,
     ) -> Result<()> {
+        let n_tail = pieces.iter().filter(|piece| piece.part.is_none()).count();
+        assert!(n_tail == 0 || n_tail == index.tail().count(), "all that is in memory, or nothing");
         if !self.begin(index, pieces).await {
             return Ok(());
         }
@@ -352,6 +403,8 @@ impl Sealing<'_> {
             whole: pieces.len() == index.pieces.len() || shared.settings.has(Bug::LoseEnds),
             graph,
             threads: THREADS,
+            // What is left is done when it is opened again.
+            stop: &|| !shared.is_open(),
         };
         let (bytes, complete_from) = merge.merge(pieces)?;
         let is_late = shared.settings.has(Bug::NameBeforePart);
@@ -444,20 +497,29 @@ impl Sealing<'_> {
 
     /// Makes an index anew, of the records of its table; whether it could be made.
     async fn make(&self, index: &Arc<Index>) -> Result<bool> {
+        loop {
+            if let Some(made) = self.make_unless_erased(index).await? {
+                return Ok(made);
+            }
+        }
+    }
+
+    /// The same; nothing if something was purged meanwhile, which may be in it.
+    async fn make_unless_erased(&self, index: &Arc<Index>) -> Result<Option<bool>> {
         let shared = self.handle.shared();
         let erased = shared.erasures();
         let view = View::now(self.handle, self.tenant)?;
-        let Some(table) = view.find_numbered(index.table).await? else { return Ok(false) };
+        let Some(table) = view.find_numbered(index.table).await? else { return Ok(Some(false)) };
         let (specs, _) = super::spec::Spec::of(&table.schema, self.finders);
         let name = index.spec.name();
         let Some(spec) = specs.into_iter().find(|spec| spec.name() == name) else {
-            return Ok(false);
+            return Ok(Some(false));
         };
         let mut position = view.version;
         if spec.model().is_some() {
             // Until its texts were computed there is nothing to make it of.
             let until = super::follow::embedded(&view, table.number, &spec).await?;
-            let Some(until) = until else { return Ok(false) };
+            let Some(until) = until else { return Ok(Some(false)) };
             position = until;
         }
         let spec = Arc::new(spec);
@@ -478,9 +540,9 @@ impl Sealing<'_> {
         let now = View::now(self.handle, self.tenant)?;
         let is_there = now.find_numbered(index.table).await?.is_some();
         if !is_there || shared.erasures() != erased {
-            // What was purged since may be in it.
             drop(turn);
-            return self.drop_parts(&made.pieces).await.map(|()| is_there);
+            self.drop_parts(&made.pieces).await?;
+            return Ok(if is_there { None } else { Some(false) });
         }
         let mut before = self.named(index.table, &name).await?;
         // Those of an index that nobody could open are named, and not there.
@@ -494,7 +556,7 @@ impl Sealing<'_> {
         for part in before {
             store.drop_part(part).await?;
         }
-        Ok(true)
+        Ok(Some(true))
     }
 
     /// The parts that the list of an index names, if it can be read.

@@ -178,6 +178,7 @@ impl<'a> Arms<'a> {
     pub(super) async fn open(search: &'a Search<'a>) -> Result<Self> {
         let Search { view, ask, finders, .. } = *search;
         let now = View::now(&view.handle, &view.tenant)?;
+        embedding::open_models(&now, finders).await?;
         let sight = view.tenant.library.follow(&now, finders).await?;
         drop(now);
         let mut arms = Arms {
@@ -277,14 +278,7 @@ impl<'a> Arms<'a> {
             return Err(Error::invalid("QUESTION_IS_TEXT", message));
         };
         let text = ask.text.as_deref().unwrap_or_default();
-        let embedder = embedder?;
-        let asked = &view.handle.shared().asked;
-        if let Some(vector) = asked.get(embedder.model_id(), text) {
-            return Ok(vector);
-        }
-        let vector = Arc::new(embedding::ask(&*embedder, &[text])?);
-        asked.insert(embedder.model_id(), text, &vector);
-        Ok(vector)
+        embedding::question(view.handle.shared(), embedder?, text).await
     }
 
     /// The index of a table, for the version of the view.

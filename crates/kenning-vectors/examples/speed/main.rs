@@ -59,7 +59,7 @@ fn index() -> Vectors {
 
 fn build(spec: VectorSpec, vectors: &[f32], file: &std::path::Path) {
     let began = Instant::now();
-    let body = index().build(spec, vectors, true, 2).expect("it can be built");
+    let body = index().build(spec, vectors, true, 2, &|| false).expect("it can be built");
     println!("build, 2 threads: {:.1} s, {} MB", began.elapsed().as_secs_f64(), body.len() >> 20);
     std::fs::write(file, body).expect("there is room");
 }

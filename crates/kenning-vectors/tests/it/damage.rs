@@ -10,7 +10,7 @@ const SPEC: VectorSpec = VectorSpec { dimensions: 3, metric: Metric::L2 };
 
 fn body(spec: VectorSpec, rows: usize) -> Vec<u8> {
     let vectors = clustered(rows, spec.dimensions, 1);
-    index().build(spec, &vectors, true, 1).expect("it can be built")
+    index().build(spec, &vectors, true, 1, &|| false).expect("it can be built")
 }
 
 /// Whether the bytes are those of a part that can be trusted. Asks it, whether or not.
@@ -100,9 +100,20 @@ fn bytes_may_begin_at_any_address() {
 #[test]
 fn the_bytes_are_pinned() {
     let spec = VectorSpec { dimensions: 2, metric: Metric::Cosine };
-    let body = index().build(spec, &[3.0, 4.0, 1.0, 0.0, 6.0, 8.0], true, 1);
+    let body = index().build(spec, &[3.0, 4.0, 1.0, 0.0, 6.0, 8.0], true, 1, &|| false);
     let body = body.expect("it can be built");
     let hex: String = body.iter().map(|byte| format!("{byte:02x}")).collect();
     let lines: Vec<&str> = (0..hex.len()).step_by(64).map(|at| &hex[at..at + 64]).collect();
     assert_eq!(lines.join("\n"), include_str!("part.hex").trim_end());
+}
+
+#[test]
+fn a_graph_that_nobody_wants_any_more_is_not_built_to_its_end() {
+    let spec = VectorSpec { dimensions: 8, metric: Metric::Cosine };
+    let vectors = clustered(3_000, 8, 3);
+    let asked = std::sync::atomic::AtomicU32::new(0);
+    let stop = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 5;
+    let error = index().build(spec, &vectors, true, 2, &stop).expect_err("it was stopped");
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Closed, "STOPPED"));
+    assert_eq!(asked.into_inner(), 6);
 }

@@ -60,7 +60,8 @@ fn a_part_and_its_answers_are_the_same_from_every_kernel_and_any_number_of_threa
         let mut first = None;
         for (kernel, threads) in kernels().into_iter().zip([1, 3, 2]) {
             let index = Vectors::with(world(), kernel);
-            let body = index.build(spec, &vectors, true, threads).expect("it can be built");
+            let body = index.build(spec, &vectors, true, threads, &|| false);
+            let body = body.expect("it can be built");
             let part = index.open(spec, Bytes::from(body.clone())).expect("it was just built");
             let vector = Chance(4).vector(dimensions);
             let near = |exact| {

@@ -24,7 +24,7 @@ fn index() -> Vectors {
 }
 
 fn part(spec: VectorSpec, vectors: &[f32], graph: bool) -> Arc<dyn VectorPart> {
-    let body = index().build(spec, vectors, graph, 2).expect("it can be built");
+    let body = index().build(spec, vectors, graph, 2, &|| false).expect("it can be built");
     index().open(spec, Bytes::from(body)).expect("it was just built")
 }
 

@@ -7,6 +7,7 @@ mod indexes; // built and cleared away in the background
 mod merge; // two records that are one
 mod prune; // trimming the past
 mod purge; // removing values from everywhere
+mod sealed; // indexes over words and vectors: damage, missing models, drops, purges
 mod search; // finding by meaning and by words
 mod search_first; // names, the first hit, what stands around
 mod search_law; // the same answer, however the index came to be

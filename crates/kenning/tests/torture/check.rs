@@ -52,6 +52,9 @@ async fn check_open(db: &Database, path: &Path, ledger: &mut Ledger, chance: &mu
     let plain = replay(&rows, ledger, &landed)?;
     compare(db, &plain, ledger, &landed, chance).await?;
     ledger.tally.check(db, path, &rows, &plain).await?;
+    // A part is whole before anybody is told of it.
+    let damage = &db.stats().await?["sealed_damage"];
+    ensure!(*damage == kenning::json!([]), "parts are damaged: {damage}");
     // What a file kept for a view that was open during a purge stays until it is written anew; see
     // decision 58.
     if ledger.tally.has_forgotten() && crate::place::options().engine == Engine::Fjall {

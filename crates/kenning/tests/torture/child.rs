@@ -80,6 +80,10 @@ pub(crate) const BUGS: &[(&str, Bug)] = &[
     ("purge-spares-log", Bug::PurgeSparesLog),
     ("mark-apart", Bug::MarkApart),
     ("forget-backups", Bug::ForgetBackups),
+    ("name-before-part", Bug::NameBeforePart),
+    ("sealed-too-far", Bug::SealedTooFar),
+    ("lose-ends", Bug::LoseEnds),
+    ("embedded-too-far", Bug::EmbeddedTooFar),
 ];
 
 pub(crate) fn call_name(call: Call) -> &'static str {

@@ -100,6 +100,10 @@ const PARTS: &[Part] = &[
     ("planted-purge-spares-log", planted::purge_spares_log),
     ("planted-mark-apart", planted::mark_apart),
     ("planted-forget-backups", planted::forget_backups),
+    ("planted-name-before-part", planted::name_before_part),
+    ("planted-sealed-too-far", planted::sealed_too_far),
+    ("planted-lose-ends", planted::lose_ends),
+    ("planted-embedded-too-far", planted::embedded_too_far),
 ];
 
 const SEED: u64 = 20_261_121;

@@ -176,3 +176,48 @@ pub(crate) fn mark_apart(torture: &Torture) -> Result<Ended, Failure> {
 pub(crate) fn forget_backups(torture: &Torture) -> Result<Ended, Failure> {
     chore(torture, Bug::ForgetBackups, Chore::Backup)
 }
+
+/// A child that writes what is sealed, ends at some sync and is looked at. Of some ends one falls
+/// between two steps that the bug has turned around.
+fn sealing(torture: &Torture, bug: Bug) -> Result<Ended, Failure> {
+    noticed(bug, |planted| {
+        for nth in (41..41 + 3 * SEALING_ENDS).step_by(3) {
+            let folder = tempfile::tempdir()?;
+            let path = folder.path().join("db");
+            let mut ledger = Ledger::default();
+            let mut chance = Chance::new(torture.seed ^ nth);
+            let work = Work {
+                path: path.clone(),
+                seed: (torture.seed % 1_000) * 10_000 + nth,
+                threads: 1,
+                rounds: 200,
+                fault: Fault::At(Call::Sync, nth, What::Exit),
+                bug: planted,
+                chores: Chores::None,
+            };
+            ledger.run(&work, || Ok(()))?;
+            check(&path, &mut ledger, &mut chance)
+                .map_err(|failure| failure.at(format!("ended at sync {nth}")))?;
+        }
+        Ok(())
+    })
+}
+
+/// Ends of one suite.
+const SEALING_ENDS: u64 = 16;
+
+pub(crate) fn name_before_part(torture: &Torture) -> Result<Ended, Failure> {
+    sealing(torture, Bug::NameBeforePart)
+}
+
+pub(crate) fn sealed_too_far(torture: &Torture) -> Result<Ended, Failure> {
+    sealing(torture, Bug::SealedTooFar)
+}
+
+pub(crate) fn lose_ends(torture: &Torture) -> Result<Ended, Failure> {
+    sealing(torture, Bug::LoseEnds)
+}
+
+pub(crate) fn embedded_too_far(torture: &Torture) -> Result<Ended, Failure> {
+    sealing(torture, Bug::EmbeddedTooFar)
+}

@@ -8,10 +8,11 @@
 use kenning::{Bug, World};
 use kenning_test::power::{Access, PowerDisk};
 
-use crate::chance::{Chance, Check, Failure};
+use crate::chance::{Chance, Check, Failure, ensure};
 use crate::check::check;
 use crate::child::{Fault, Work};
 use crate::chores::{Chores, backups};
+use crate::finding::Searched;
 use crate::ledger::Ledger;
 use crate::{Ended, Torture};
 
@@ -30,25 +31,43 @@ pub(crate) fn run(torture: &Torture) -> Result<Ended, Failure> {
         Err(why) => return Ok(Ended::Skipped(why)),
     };
     let done = cycle_through(&disk, cycles, torture.seed, None)?;
+    let Searched { searches, parts, tails, made } = done.searched;
+    // Else what is cut is not what is searched.
+    ensure!(torture.brief || parts > 0, "{searches} searches went through no part");
+    let acknowledged = done.acknowledged;
     Ok(Ended::Passed(format!(
-        "{cycles} power cuts, {} acknowledged transactions, none lost, none torn",
-        done
+        "{cycles} power cuts, {acknowledged} acknowledged transactions, none lost, none torn; \
+         {searches} searches through {parts} parts and {tails} pieces in memory, {made} of records"
     )))
 }
 
-/// Cuts the power `cycles` times; says how many transactions were acknowledged.
+/// What was looked at.
+#[derive(Default)]
+pub(crate) struct Done {
+    pub(crate) acknowledged: u64,
+    pub(crate) searched: Searched,
+}
+
+impl Done {
+    fn add(&mut self, ledger: &Ledger) {
+        self.acknowledged += ledger.acknowledged;
+        self.searched.add(ledger.searched);
+    }
+}
+
+/// Cuts the power `cycles` times.
 pub(crate) fn cycle_through(
     disk: &PowerDisk,
     cycles: u64,
     seed: u64,
     bug: Option<Bug>,
-) -> Check<u64> {
+) -> Check<Done> {
     let mut ledger = Ledger::default();
-    let mut acknowledged = 0;
+    let mut done = Done::default();
     for cycle in 0..cycles {
         let path = disk.path().join(format!("db-{}", cycle / CYCLES_OF_ONE));
         if cycle % CYCLES_OF_ONE == 0 {
-            acknowledged += ledger.acknowledged;
+            done.add(&ledger);
             ledger = Ledger::default();
             if let Some(before) = (cycle / CYCLES_OF_ONE).checked_sub(1) {
                 let before = disk.path().join(format!("db-{before}"));
@@ -72,7 +91,8 @@ pub(crate) fn cycle_through(
         let checked = cut.and_then(|()| check(&path, &mut ledger, &mut chance));
         checked.map_err(|failure| failure.at(format!("power cut {cycle}")))?;
     }
-    Ok(acknowledged + ledger.acknowledged)
+    done.add(&ledger);
+    Ok(done)
 }
 
 /// One child, one cut.

@@ -1,8 +1,8 @@
 //! How near, how soon, how many: answers of an index over vectors, judged against the right ones.
 //!
-//! Recall is the share of the right ten that are among the ten of an answer. Indexes look at as many
-//! candidates as they are told to, their *effort*: more are slower and nearer. Who is compared has
-//! the least effort of a ladder with which it reaches [`RECALL`].
+//! Recall is the share of the right ten that are among the ten of an answer. Indexes look at as
+//! many candidates as they are told to, their *effort*: more are slower and nearer. Who is compared
+//! has the least effort of a ladder with which it reaches [`RECALL`].
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};

@@ -41,7 +41,8 @@ pub(crate) fn build(
     vectors: &[f32],
     dimensions: usize,
 ) -> Result<Indexed> {
-    let (build_s, body) = timed(|| Ok(index().build(spec(dimensions), vectors, true, THREADS)?))?;
+    let (build_s, body) =
+        timed(|| Ok(index().build(spec(dimensions), vectors, true, THREADS, &|| false)?))?;
     let mut parts = Folder::open(folder, ENGINE, Create::IfMissing)?;
     if parts.is_new() {
         parts.finish()?;

@@ -28,8 +28,8 @@ SQLite keeps rows and two indexes, in WAL mode with `synchronous=FULL` and a cac
 raw engine is RocksDB under the options that Kenning gives it. Kenning keeps history and log, too.
 
 Indexes of others over vectors are processes that sit the same exam, each with the least effort that
-reaches a recall of .95. `make bench-peers` brings them, in pinned versions, and measures; who is not
-there is shown as not measured.
+reaches a recall of .95. `make bench-peers` brings them, in pinned versions, and measures; who is
+not there is shown as not measured.
 ";
 
 /// Prints the page.

@@ -254,7 +254,7 @@ fn parted(
         scope.rounds(3),
         vec![
             Contender::new(KENNING, |_| outcome(&exam, found)),
-            Contender::new(INDEX, |round| index(round)),
+            Contender::new(INDEX, index),
         ],
     )?;
     let mut measures = with_goals(alone, WRITTEN_MIN);

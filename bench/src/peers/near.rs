@@ -1,8 +1,8 @@
 //! Peers of the index over vectors, each a process, so that its memory and its threads are its own.
 //!
 //! A peer reads commands and answers with lines of JSON, as `bench/peers/exam.py` says. Those that
-//! are reached through Python run in what `scripts/peers` has brought; those in Rust are this program
-//! once more, if it was built with the feature `peers`. Who is not there is not measured.
+//! are reached through Python run in what `scripts/peers` has brought; those in Rust are this
+//! program once more, if it was built with the feature `peers`. Who is not there is not measured.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Write};

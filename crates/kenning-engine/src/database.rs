@@ -81,16 +81,18 @@ impl Drop for Guard {
     }
 }
 
+/// What a thread does.
+type Work = Box<dyn FnOnce() + Send>;
+
 impl Running {
-    /// Starts a thread that works until the database is closed.
-    fn start(self: &Arc<Self>, shared: &Arc<Shared>, name: &'static str, run: fn(&Arc<Shared>)) {
+    /// What a thread does that works until the database is closed.
+    fn work(self: &Arc<Self>, shared: &Arc<Shared>, run: fn(&Arc<Shared>)) -> Work {
         let (working, ending) = (Arc::clone(shared), self.begin());
-        let work = move || {
+        Box::new(move || {
             let _ending = ending;
             run(&working);
             drop(working);
-        };
-        shared.world.spawn(name, Box::new(work));
+        })
     }
 
     /// Counts a thread that `Guard::close` waits for, until what this returns is dropped.
@@ -167,11 +169,14 @@ impl Database {
                 // They are in nobody's way.
                 dropped.unwrap_or_else(|error| shared.seal.fail(error));
             }
-            running.start(&shared, "kenning-sweeper", crate::sweep::run);
-            running.start(&shared, "kenning-builder", crate::build::run);
-            running.start(&shared, "kenning-sealer", crate::sealed::seal::run);
-            running.start(&shared, "kenning-embedder", crate::embedding::run);
-            running.start(&shared, "kenning-embedder-again", crate::embedding::run_again);
+            world.spawn("kenning-sweeper", running.work(&shared, crate::sweep::run));
+            world.spawn("kenning-builder", running.work(&shared, crate::build::run));
+            world.spawn("kenning-sealer", running.work(&shared, crate::sealed::seal::run));
+            world.spawn("kenning-embedder", running.work(&shared, crate::embedding::run));
+            world.spawn(
+                "kenning-embedder-again",
+                running.work(&shared, crate::embedding::run_again),
+            );
         }
         let guard = Arc::new(Guard { shared: Arc::clone(&shared), running });
         let tenant = Arc::clone(shared.tenants.root());

@@ -231,7 +231,8 @@ fn same_parts(hits: &[Hit], expected: &BTreeMap<Id, Expected>, is_whole: bool) -
     let part = |hit: &Hit, arm: Arm| hit.why.iter().find(|why| why.arm == arm).copied();
     for hit in hits {
         let sum: f32 = hit.why.iter().map(|why| why.part).sum();
-        ensure!((hit.score - sum).abs() < ROUNDING, "{hit:?} is not the sum of its parts");
+        let is_sum = (hit.score - sum).abs() < ROUNDING;
+        ensure!(is_sum, "{hit:?} is not the sum of its parts");
         ensure!(0.0 < hit.score && hit.score < 1.0 + ROUNDING, "{hit:?} is worth {}", hit.score);
     }
     for (arm, score) in [
@@ -249,7 +250,8 @@ fn same_parts(hits: &[Hit], expected: &BTreeMap<Id, Expected>, is_whole: bool) -
             ensure!(is_same || may_lack, "{hit:?}: {score:?}");
             let part = said.map_or(0.0, |why| why.part);
             let apart = part * best.score - best.part * said_score;
-            ensure!(apart.abs() < ROUNDING * best.score, "{hit:?} beside {best:?}");
+            let is_even = apart.abs() < ROUNDING * best.score;
+            ensure!(is_even, "{hit:?} beside {best:?}");
         }
     }
     Ok(())

@@ -13,6 +13,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::examples;
 
+/// What says which engine keeps a database that is made.
+pub(crate) const ENGINE: &str = "KENNING_ENGINE";
+
 pub(crate) use finding::{Eval, ModelVerb, Search};
 
 /// Keeps what is known, and every moment of its past.
@@ -154,7 +157,7 @@ pub(crate) enum Verb {
 #[derive(Args)]
 pub(crate) struct Init {
     /// What keeps a database that is made; one that is there keeps its own [default: rocksdb]
-    #[arg(long, env = "KENNING_ENGINE", value_enum, hide_env_values = true)]
+    #[arg(long, env = ENGINE, value_enum, hide_env_values = true)]
     pub(crate) engine: Option<Engine>,
 }
 

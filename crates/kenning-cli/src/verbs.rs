@@ -21,8 +21,9 @@ mod writing; // put, update, delete
 
 use std::io::{self, BufWriter};
 
+use clap::ValueEnum;
 use kenning::blocking::{Database, View, open_with};
-use kenning::{At, Create, Engine, Options, Result};
+use kenning::{At, Create, Engine, Error, Options, Result};
 
 use crate::args::{self, Arguments, TableVerb, TenantVerb, Verb};
 use crate::exit::Outcome;
@@ -44,12 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     if let Some(outcome) = without_database(arguments, &mut output) {
         return outcome.and_then(|outcome| output.flush().map(|()| outcome));
     }
-    let create = creation(&arguments.verb);
-    let engine = engine(&arguments.verb);
-    let models = models::models(None)?;
-    let tenant = globals.tenant.clone();
-    let options = Options { create, tenant, engine, models, ..Options::default() };
-    let database = open_with(url(arguments), options)?;
+    let database = open_with(url(arguments), options(arguments)?)?;
     let outcome = verb(&database, arguments, &mut output);
     let outcome = outcome.and_then(|outcome| output.flush().map(|()| outcome));
     // What was done stays done: a failing close counts only where nothing failed before.
@@ -60,9 +56,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
 /// Does a verb that does not begin with an open database.
 fn without_database(arguments: &Arguments, output: &mut Output<'_>) -> Option<Result<Outcome>> {
     let url = url(arguments);
-    if let Verb::Import(args::Import { all: Some(folder), .. }) = &arguments.verb {
+    if let Verb::Import(args::Import { all: Some(folder), waiting, .. }) = &arguments.verb {
         // It makes the database that it fills.
-        return Some(whole::import(url, &arguments.globals, folder));
+        let options = options(arguments);
+        return Some(options.and_then(|o| whole::import(url, o, folder, waiting, output)));
     }
     if let Verb::Restore(restore) = &arguments.verb {
         return Some(backup::restore(url, restore, output));
@@ -74,7 +71,7 @@ fn without_database(arguments: &Arguments, output: &mut Output<'_>) -> Option<Re
         return Some(models::model(verb, output));
     }
     if let Verb::Eval(eval) = &arguments.verb {
-        return Some(eval::eval(eval, output));
+        return Some(options(arguments).and_then(|options| eval::eval(eval, options, output)));
     }
     let Verb::Backup(backup) = &arguments.verb else { return None };
     backup.list.then(|| backup::list(backup, output))
@@ -84,6 +81,20 @@ fn without_database(arguments: &Arguments, output: &mut Output<'_>) -> Option<Re
 fn url(arguments: &Arguments) -> &str {
     let unnamed = if let Verb::Demo = arguments.verb { FORGOTTEN } else { DATABASE };
     arguments.globals.db.as_deref().unwrap_or(unnamed)
+}
+
+/// How a database is opened, by every verb that does.
+fn options(arguments: &Arguments) -> Result<Options> {
+    let verb = &arguments.verb;
+    let model = if let Verb::Eval(eval) = verb { eval.model.as_deref() } else { None };
+    let create = creation(verb);
+    Ok(Options {
+        create,
+        tenant: arguments.globals.tenant.clone(),
+        engine: engine(verb, create)?,
+        models: models::models(model)?,
+        ..Options::default()
+    })
 }
 
 /// Whether the verb makes a database that is missing.
@@ -123,13 +134,28 @@ fn creation(verb: &Verb) -> Create {
 }
 
 /// What keeps a database that the verb makes.
-fn engine(verb: &Verb) -> Engine {
-    let Verb::Init(init) = verb else { return Engine::default() };
-    match init.engine {
+fn engine(verb: &Verb, create: Create) -> Result<Engine> {
+    let named = if let Verb::Init(init) = verb {
+        // The parser has read the environment.
+        init.engine
+    } else if create == Create::Never {
+        None
+    } else {
+        engine_of_environment()?
+    };
+    Ok(match named {
         None => Engine::default(),
         Some(args::Engine::Rocksdb) => Engine::Rocksdb,
         Some(args::Engine::Fjall) => Engine::Fjall,
-    }
+    })
+}
+
+fn engine_of_environment() -> Result<Option<args::Engine>> {
+    let Some(name) = models::variable(args::ENGINE)? else { return Ok(None) };
+    args::Engine::from_str(&name, false).map(Some).map_err(|_| {
+        let message = format!("${} is '{name}', and not rocksdb or fjall", args::ENGINE);
+        Error::invalid("ENGINE_UNKNOWN", message)
+    })
 }
 
 /// Does one verb on an open database.

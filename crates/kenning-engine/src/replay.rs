@@ -14,7 +14,9 @@
 //! earlier version shows and none of a later one misses.
 //!
 //! A note in the database says that it is half made, and of what. Until the note is gone nothing
-//! but a replay opens the database, and a replay of the same thing goes on where it ended.
+//! but a replay opens the database, and a replay of the same thing goes on where it ended. With the
+//! note goes, in one batch, that the database is made, and of what: whoever was cut off after that,
+//! or asks once more, is told so and not that the database is not empty.
 
 mod apply; // a change as a log tells it
 mod learn; // what one view knew
@@ -41,6 +43,8 @@ pub use learn::{Said, SaidTable};
 
 /// What says that a database is half made.
 const NOTE: &str = "replay";
+/// What says of what a database was made.
+const MADE: &str = "replayed";
 /// Versions that making an empty database takes: its tenant, and the tenant's first tables.
 const EMPTY_VERSIONS: Version = 2;
 /// Keys that an empty database has at most.
@@ -95,32 +99,44 @@ pub struct Replay {
     root: Database,
     source: [u8; 32],
     tenants: HashMap<String, Arc<Tenant>>,
+    /// Whether it was made before.
+    is_made: bool,
     /// How many transactions are tried at once.
     ahead: usize,
 }
 
 impl Replay {
     /// Opens the database in `store` to make it of `source`. It must be new or empty, or half made
-    /// of the same source.
+    /// of the same source; or made of it, and then it stays as it is.
     pub async fn open(
         store: Arc<dyn Store>,
         world: Arc<dyn World>,
         settings: Settings,
         source: [u8; 32],
     ) -> Result<Replay> {
-        match note(&*store).await? {
-            Some(note) if note.starts_with(&source) => {}
+        let is_made = match note(&*store, NOTE).await? {
+            Some(note) if note.starts_with(&source) => false,
             Some(_) => {
                 let message = "the database is half made of another export";
                 return Err(Error::invalid("IMPORT_OTHER", message));
             }
-            None => empty(&*store, &source).await?,
-        }
+            None if note(&*store, MADE).await?.is_some_and(|made| made == source) => true,
+            None => {
+                empty(&*store, &source).await?;
+                false
+            }
+        };
         let quiet =
             Database::start(Arc::clone(&store), Arc::clone(&world), settings.clone(), false);
         let root = quiet.await?;
         let tenants = HashMap::new();
-        Ok(Replay { store, world, settings, root, source, tenants, ahead: 1 })
+        Ok(Replay { store, world, settings, root, source, is_made, tenants, ahead: 1 })
+    }
+
+    /// Whether the database was made of this source before: [`finish`](Replay::finish) opens it as
+    /// it is, whatever was written to it since.
+    pub fn is_made(&self) -> bool {
+        self.is_made
     }
 
     /// The last version.
@@ -130,7 +146,7 @@ impl Replay {
 
     /// How far [`learn`](Replay::learn) and its like have come: what was noted last.
     pub async fn note(&self) -> Result<Vec<u8>> {
-        let note = note(&*self.store).await?.unwrap_or_default();
+        let note = note(&*self.store, NOTE).await?.unwrap_or_default();
         Ok(note.get(32..).unwrap_or_default().to_vec())
     }
 
@@ -258,9 +274,12 @@ impl Replay {
 
     /// It is made: opens it as the tenant of this name.
     pub async fn finish(self, tenant: &str) -> Result<Database> {
-        let mut batch = Batch::new();
-        batch.delete(&keys::meta(NOTE));
-        write_beside(&self.root.view()?, Beside { batch, ..Beside::default() }).await?;
+        if !self.is_made {
+            let mut batch = Batch::new();
+            batch.delete(&keys::meta(NOTE));
+            batch.put(&keys::meta(MADE), &frame(0, &self.source));
+            write_beside(&self.root.view()?, Beside { batch, ..Beside::default() }).await?;
+        }
         let Replay { store, world, settings, root, tenants, .. } = self;
         drop(tenants);
         root.close().await?;
@@ -284,10 +303,10 @@ pub(crate) fn table_told(tenant: &Tenant, change: &ToldChange) -> Result<Option<
     Ok(Some(table))
 }
 
-/// What the note of a half made database says: its source, and how far it is.
-async fn note(store: &dyn Store) -> Result<Option<Vec<u8>>> {
+/// What a note says: its source, and of a half made database how far it is.
+async fn note(store: &dyn Store, name: &str) -> Result<Option<Vec<u8>>> {
     let snapshot = store.snapshot().await?;
-    let bytes = snapshot.get(&keys::meta(NOTE)).await?;
+    let bytes = snapshot.get(&keys::meta(name)).await?;
     bytes.map(|bytes| Ok(entry::check(&bytes)?.1.to_vec())).transpose()
 }
 

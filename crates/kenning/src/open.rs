@@ -85,10 +85,17 @@ pub async fn open(url: &str) -> Result<Database> {
 pub async fn open_with(url: &str, options: Options) -> Result<Database> {
     let (store, world) = (open_store(url, &options)?, world_of(&options));
     let tenant = options.tenant.as_deref().unwrap_or(TENANT);
-    let finders = crate::models::finders(&options.models, &world)?;
-    let settings =
-        Settings { finders: options.settings.finders.or(Some(finders)), ..options.settings };
+    let settings = settings_of(&options, &world)?;
     Database::open(store, world, settings, tenant).await
+}
+
+/// The settings of the engine, with what finds and the models that it asks.
+pub(crate) fn settings_of(options: &Options, world: &Arc<dyn World>) -> Result<Settings> {
+    let mut settings = options.settings.clone();
+    if settings.finders.is_none() {
+        settings.finders = Some(crate::models::finders(&options.models, world)?);
+    }
+    Ok(settings)
 }
 
 pub(crate) fn open_store(url: &str, options: &Options) -> Result<Arc<dyn Store>> {

@@ -12,10 +12,10 @@ use std::time::Instant;
 
 use kenning::blocking::{Database, open_with};
 use kenning::ingest::evaluation::{Measures, QuestionSet, SetQuestion, TABLE, percentile};
-use kenning::{Ask, Create, Id, Json, Mode, Options, Predicate, Result};
+use kenning::{Ask, Id, Json, Mode, Options, Predicate, Result};
 
 use super::bulk::Teller;
-use super::{models, waiting};
+use super::waiting;
 use crate::args::{Eval, Format};
 use crate::exit::{Outcome, say};
 use crate::output::{Columns, Output, Row, json_text, thousands};
@@ -46,7 +46,7 @@ struct Stored {
     chars: Vec<usize>,
 }
 
-pub(super) fn eval(eval: &Eval, output: &mut Output<'_>) -> Result<Outcome> {
+pub(super) fn eval(eval: &Eval, options: Options, output: &mut Output<'_>) -> Result<Outcome> {
     let measures = Measures {
         places: eval.places.iter().map(|places| usize::from(*places)).collect(),
         budgets: eval.budgets.iter().map(|budget| *budget as usize).collect(),
@@ -60,7 +60,7 @@ pub(super) fn eval(eval: &Eval, output: &mut Output<'_>) -> Result<Outcome> {
         }
     }
     let set = QuestionSet::read(Path::new(&eval.folder))?;
-    let stored = Stored::new(set, eval, output)?;
+    let stored = Stored::new(set, eval, options, output)?;
     stored.ask_all(&measures, &mut arms, output)?;
     stored.write(&measures, &mut arms, output)?;
     stored.database.close()?;
@@ -68,9 +68,12 @@ pub(super) fn eval(eval: &Eval, output: &mut Output<'_>) -> Result<Outcome> {
 }
 
 impl Stored {
-    fn new(set: QuestionSet, eval: &Eval, output: &mut Output<'_>) -> Result<Self> {
-        let models = models::models(eval.model.as_deref())?;
-        let options = Options { create: Create::IfMissing, models, ..Options::default() };
+    fn new(
+        set: QuestionSet,
+        eval: &Eval,
+        options: Options,
+        output: &mut Output<'_>,
+    ) -> Result<Self> {
         let database = open_with("memory:", options)?;
         let there = database.table(TABLE)?.schema;
         database.alter_table(TABLE, set.schema(there, eval.model.as_deref()))?;

@@ -42,7 +42,7 @@ pub(super) fn models(default: Option<&str>) -> Result<Models> {
 }
 
 /// What the environment says; what is empty says nothing.
-fn variable(name: &str) -> Result<Option<String>> {
+pub(super) fn variable(name: &str) -> Result<Option<String>> {
     let Some(value) = path(name) else { return Ok(None) };
     value
         .into_string()

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kenning::blocking::{self, Database};
-use kenning::ingest::{WholeOptions, WholeProgress};
-use kenning::{Create, Options, Result, SystemWorld};
+use kenning::ingest::{WholeImported, WholeOptions, WholeProgress};
+use kenning::{Options, Result, SystemWorld};
 
 use super::bulk::{Teller, flow, pace};
-use super::view;
-use crate::args::Globals;
+use super::{view, waiting};
+use crate::args::Waiting;
 use crate::exit::{Outcome, say};
 use crate::output::{Output, json_line, thousands};
 use crate::raw;
@@ -42,11 +42,15 @@ pub(super) fn export(
     Ok(Outcome::Done)
 }
 
-pub(super) fn import(url: &str, globals: &Globals, folder: &str) -> Result<Outcome> {
+pub(super) fn import(
+    url: &str,
+    options: Options,
+    folder: &str,
+    wanted: &Waiting,
+    output: &mut Output<'_>,
+) -> Result<Outcome> {
     let world = Arc::new(SystemWorld::new());
-    let mut teller = Teller::of(world, globals.format);
-    let tenant = globals.tenant.clone();
-    let options = Options { create: Create::IfMissing, tenant, ..Options::default() };
+    let mut teller = Teller::of(world, output.format());
     raw::note_interrupts();
     let imported = blocking::import_all(url, options, Path::new(folder), &mut |progress| {
         teller.progress(&shown(progress));
@@ -54,16 +58,39 @@ pub(super) fn import(url: &str, globals: &Globals, folder: &str) -> Result<Outco
     });
     teller.wipe();
     let (imported, database) = imported?;
-    let (Some(content), Some(database)) = (imported.content, database) else {
+    let Some(database) = database else {
         say("interrupted: the same command goes on from here");
         return Ok(Outcome::Interrupted);
     };
-    database.close()?;
-    if imported.gone_on && !teller.json {
-        say("gone on from where it was cut off");
+    report_import(&teller, &imported);
+    let waited = indexed(&database, wanted, output);
+    let closed = database.close();
+    waited.and_then(|outcome| closed.map(|()| outcome))
+}
+
+fn report_import(teller: &Teller, imported: &WholeImported) {
+    let content = imported.content.map(|content| content.to_string()).unwrap_or_default();
+    match (imported.was_there, teller.json) {
+        (true, true) => {
+            let ending = ("ending", "done before".into());
+            return say(&json_line(&[ending, ("content", content.as_str().into())]));
+        }
+        (true, false) => return say("imported before: the database was made of this export"),
+        (false, false) if imported.gone_on => say("gone on from where it was cut off"),
+        (false, _) => {}
     }
-    report(&teller, "stored", &imported.progress, &content.to_string());
-    Ok(Outcome::Done)
+    report(teller, "stored", &imported.progress, &content);
+}
+
+/// Waits until everything of every tenant can be found.
+fn indexed(database: &Database, wanted: &Waiting, output: &mut Output<'_>) -> Result<Outcome> {
+    let mut outcome = Outcome::Done;
+    for tenant in database.tenants()? {
+        if !matches!(outcome, Outcome::Interrupted) {
+            outcome = waiting::embedded(&database.tenant(&tenant)?, wanted, outcome, output)?;
+        }
+    }
+    Ok(outcome)
 }
 
 fn shown(progress: &WholeProgress) -> String {

@@ -112,6 +112,39 @@ fn nobody_asks_an_endpoint_without_need() {
 }
 
 #[test]
+fn what_is_imported_with_everything_is_found_by_meaning() {
+    let (shell, server) = (Shell::new(), Server::start());
+    let with = server.environment();
+    let schema = r#"{"x-kenning": {"key": "name", "embed": ["text"], "model": "direction"}}"#;
+    shell.done("kenning init; kenning tenant create other");
+    for tenant in ["default", "other"] {
+        let kenning = format!("kenning --tenant {tenant}");
+        shell.done(&format!("echo '{schema}' | {kenning} table create notes --schema -"));
+        let put =
+            format!("{kenning} put notes '{{\"name\": \"a\", \"text\": \"{tenant} river\"}}'");
+        shell.done(&put);
+    }
+    shell.done("kenning export --all files");
+    shell.done(&format!("{with} kenning --db copy.db import --all files"));
+    let rivers = || {
+        let mut asked = server.asked.lock().unwrap().clone();
+        asked.retain(|text| text.contains("river"));
+        asked.sort();
+        asked
+    };
+    assert_eq!(rivers(), ["default river", "other river"]);
+    shell.done(&format!("{with} kenning --db copy.db import --all files"));
+    assert_eq!(rivers().len(), 2, "their vectors are there");
+    // A model that is not there is told, and the import is done all the same.
+    let run = shell.run("kenning --db third.db import --all files");
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert!(run.status.success() && said.contains("not everything can be found"), "{said}");
+    let run = shell.run("kenning --db third.db import --all files --no-wait");
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(said, "imported before: the database was made of this export\n");
+}
+
+#[test]
 fn what_is_put_without_waiting_is_found_by_meaning_after_the_next_one() {
     let shell = Shell::new();
     let schema = r#"{"x-kenning": {"key": "name", "embed": ["text"], "model": "hashing-384"}}"#;

@@ -38,8 +38,10 @@ pub struct WholeImported {
     pub progress: WholeProgress,
     /// Whether an earlier run had begun.
     pub gone_on: bool,
-    /// The hash of what is known, which is that of the export; `None` if whoever watched broke it
-    /// off, and importing once more goes on.
+    /// Whether an earlier run had done it all. The database is as it was, and may know more by now.
+    pub was_there: bool,
+    /// The hash of what was exported, which is what is known unless it was there before; `None` if
+    /// whoever watched broke it off, and importing once more goes on.
     pub content: Option<ContentHash>,
 }
 
@@ -116,7 +118,8 @@ impl WholeExport {
 }
 
 /// Makes the database of `replay`, which was opened for this export, what the export holds, and
-/// opens it as `tenant`. No database comes back if whoever watched broke it off.
+/// opens it as `tenant`. No database comes back if whoever watched broke it off. Indexes that are
+/// not there yet are built from now on.
 pub async fn import_all(
     replay: Replay,
     export: &WholeExport,
@@ -124,6 +127,12 @@ pub async fn import_all(
     watch: &mut WholeWatch<'_>,
 ) -> Result<(WholeImported, Option<Database>)> {
     let progress = WholeProgress { bytes_total: Some(export.bytes()), ..WholeProgress::default() };
+    let content = Some(export.marker.content);
+    if replay.is_made() {
+        let progress = WholeProgress::default();
+        let imported = WholeImported { progress, gone_on: false, was_there: true, content };
+        return Ok((imported, Some(replay.finish(tenant).await?)));
+    }
     let mut import = Import { replay, export, progress, watch };
     let gone_on = import.replay.version() > 0;
     let flow = match export.holds() {
@@ -132,15 +141,12 @@ pub async fn import_all(
     };
     let Import { replay, progress, .. } = import;
     if flow.is_break() {
-        return Ok((WholeImported { progress, gone_on, content: None }, None));
+        let imported = WholeImported { progress, gone_on, was_there: false, content: None };
+        return Ok((imported, None));
     }
     compare(&replay, &export.marker).await?;
     let database = replay.finish(tenant).await?;
-    for tenant in database.tenants().await? {
-        database.tenant(&tenant).await?.wait_indexed().await?;
-    }
-    let content = Some(export.marker.content);
-    Ok((WholeImported { progress, gone_on, content }, Some(database)))
+    Ok((WholeImported { progress, gone_on, was_there: false, content }, Some(database)))
 }
 
 /// Refuses a database that does not know what was exported.

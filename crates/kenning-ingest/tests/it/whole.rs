@@ -94,6 +94,35 @@ fn an_import_that_is_broken_off_at_every_step_goes_on() {
 }
 
 #[test]
+fn an_import_that_was_done_is_known_whatever_was_written_since() {
+    let place = made();
+    let view = place.database.view().unwrap();
+    let other = place.folder.path().join("other");
+    block_on(place.database.put("entities", json!({"name": "later"}))).unwrap();
+    exported(&place.database.view().unwrap(), &other, false);
+    for history in [false, true] {
+        let folder = place.folder.path().join(format!("files-{history}"));
+        exported(&view, &folder, history);
+        let store = Arc::new(Memory::new());
+        let copy = imported(&store, &folder, u64::MAX).unwrap().unwrap();
+        let content = block_on(copy.content_hash()).unwrap();
+        block_on(copy.close()).unwrap();
+        // Also what was killed before it could say so: nobody is told, so nobody breaks it off.
+        let again = imported(&store, &folder, 0).unwrap().unwrap();
+        assert_eq!(block_on(again.content_hash()).unwrap(), content);
+        block_on(again.put("entities", json!({"name": "since"}))).unwrap();
+        let version = again.version();
+        block_on(again.close()).unwrap();
+        let again = imported(&store, &folder, 0).unwrap().unwrap();
+        assert_eq!(again.version(), version);
+        assert!(block_on(again.get("entities", "since")).unwrap().is_some());
+        block_on(again.close()).unwrap();
+        let refused = imported(&store, &other, u64::MAX).err().unwrap();
+        assert_eq!(refused.code(), "DATABASE_NOT_EMPTY");
+    }
+}
+
+#[test]
 fn an_export_that_is_broken_off_leaves_nothing() {
     let place = made();
     let view = place.database.view().unwrap();

@@ -102,7 +102,10 @@ fn a_database_that_has_something_is_left_alone() {
     assert!(none.is_none() && told.content.is_none());
     assert_eq!(open(&url).err().unwrap().code(), "IMPORT_UNFINISHED");
     let (told, copy) = import_all(&url, Options::default(), files.path(), go_on).unwrap();
-    assert!(told.gone_on);
+    assert!(told.gone_on && !told.was_there);
+    assert_eq!(copy.unwrap().content_hash().unwrap(), content);
+    let (told, copy) = import_all(&url, Options::default(), files.path(), go_on).unwrap();
+    assert!(told.was_there && !told.gone_on);
     assert_eq!(copy.unwrap().content_hash().unwrap(), content);
 }
 

@@ -4,9 +4,9 @@ A peer is a process. It is told a folder, the numbers in a vector, and how many 
 thread asks when it is counted how many answers there are a second. In the folder are `rows.f32`,
 `questions.f32` and `right.u32`, ten rows for each question; `fresh.f32` and `right_after.u32` for
 the rows that come when one in five goes. It reads commands, a line each, and answers each with a
-line of JSON: `build` gives the seconds of the build, MiB of anonymous memory more than before, and the least
-effort that reaches a recall of .95; `round` gives p50 in microseconds, answers a second on two
-threads, and recall; `churn` replaces rows, and gives the same and its seconds.
+line of JSON: `build` gives the seconds of the build, MiB of anonymous memory more than before, and
+the least effort that reaches a recall of .95; `round` gives p50 in microseconds, answers a second
+on two threads, and recall; `churn` replaces rows, and gives the same and its seconds.
 """
 
 import json

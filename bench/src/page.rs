@@ -27,9 +27,9 @@ number of cores, somebody else was at work.
 SQLite keeps rows and two indexes, in WAL mode with `synchronous=FULL` and a cache of 256 MB. The
 raw engine is RocksDB under the options that Kenning gives it. Kenning keeps history and log, too.
 
-Indexes of others over vectors are processes that sit the same exam, each with the least effort that
-reaches a recall of .95. `make bench-peers` brings them, in pinned versions, and measures; who is
-not there is shown as not measured.
+Indexes of others over vectors are processes that sit the same exam, each with the least effort
+that reaches a recall of .95. `make bench-peers` brings them, in pinned versions, and measures; who
+is not there is shown as not measured.
 ";
 
 /// Prints the page.

@@ -10,8 +10,8 @@
 //! about one thing. Churn removes 20 % of the rows and adds as many others: Kenning's rows end, new
 //! ones are a part of their own, until all is made one part again.
 //!
-//! Corpus: 100,000 sentences as MiniLM reads them; 1,000 others are the questions. `--only
-//! vectors`.
+//! Corpus: 100,000 sentences as MiniLM reads them; 1,000 others are the questions.
+//! `--only vectors`.
 
 use std::path::Path;
 use std::sync::Arc;

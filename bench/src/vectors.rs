@@ -3,12 +3,12 @@
 //! What: the ten nearest of 100,000 vectors of 384 numbers, by cosine. Kenning's index is one part
 //! in a mapped file, as a database has it after `compact`. Each index has the least effort with
 //! which it reaches a recall of .95, and has one thread for the time of an answer and two for
-//! answers a second. `60 candidates` is the effort of who does not tune. Memory of Kenning is what
-//! a process has of its own that opens the part and answers every question, and the codes and the
-//! graph in the file, without the full vectors, of which few are read; of others it is anonymous
-//! memory, in the process that built. Filters keep rows by their number, or those whose text is
-//! about one thing. Churn removes 20 % of the rows and adds as many others: Kenning's rows end, new
-//! ones are a part of their own, until all is made one part again.
+//! answers a second. `60 candidates` is the effort of who does not tune. Memory of Kenning is that
+//! of a process that opens the part and answers every question, with every page of the file that it
+//! touched; beside it what it has without the full vectors. Of others it is anonymous memory, in
+//! the process that built. Filters keep rows by their number, or those whose text is about one
+//! thing. Churn removes 20 % of the rows and adds as many others: Kenning's rows end, new ones are
+//! a part of their own, until all is made one part again.
 //!
 //! Corpus: 100,000 sentences as MiniLM reads them; 1,000 others are the questions.
 //! `--only vectors`.
@@ -44,8 +44,8 @@ const ROUND: [&str; 3] = ["p50_us", "rate", "recall"];
 /// The effort of who does not tune: ten, and the fifty to spare that a search has.
 const UNTUNED: usize = 60;
 const UNTUNED_NAME: &str = "Kenning (60 candidates)";
-/// With every page of the full vectors that any question touched.
-pub(crate) const TOUCHED: &str = "Kenning (all it touched)";
+/// Without the full vectors, of which few are read.
+pub(crate) const DENSE: &str = "Kenning (codes and graph)";
 const EXACT: &str = "Kenning (exact scan)";
 const THREADS: usize = 2;
 /// Rows that are replaced, one in so many.
@@ -162,11 +162,11 @@ fn costs(folder: &Path, asked: &Asked<'_>, peers: &mut [Peer]) -> Result<Vec<Mea
     let [opened, own, resident] = child::near(folder, &questions, set.dimensions, asked.effort)?;
     let mib = |bytes: f64| bytes / f64::from(1 << 20);
     let dense = asked.built.dense_bytes as f64;
-    let figures = [asked.built.build_s, mib(own + dense)];
-    let touched = [asked.built.build_s, mib(resident)];
+    let figures = [asked.built.build_s, mib(resident)];
+    let without = [asked.built.build_s, mib(own + dense)];
     let mut contenders = vec![
         Contender::new(KENNING, move |_| Ok(Outcome::new(figures, None))),
-        Contender::new(TOUCHED, move |_| Ok(Outcome::new(touched, None))),
+        Contender::new(DENSE, move |_| Ok(Outcome::new(without, None))),
     ];
     let mut notes = Vec::new();
     for peer in peers {

@@ -252,10 +252,7 @@ fn parted(
     let alone = race(
         &PARTED,
         scope.rounds(3),
-        vec![
-            Contender::new(KENNING, |_| outcome(&exam, found)),
-            Contender::new(INDEX, index),
-        ],
+        vec![Contender::new(KENNING, |_| outcome(&exam, found)), Contender::new(INDEX, index)],
     )?;
     let mut measures = with_goals(alone, WRITTEN_MIN);
     let said = format!("{} parts, {} pieces in memory", explain.parts, explain.tails);

@@ -436,7 +436,7 @@ impl Search<'_> {
     async fn answer(&self) -> Result<Answer> {
         let mut arms = Arms::open(self).await?;
         let wanted = self.ask.limit + self.ask.offset;
-        let mut depth = arms::depth(wanted);
+        let mut depth = arms::depth(self.ask.mode, wanted);
         loop {
             let mut found = arms.ask(depth).await?;
             let mut shown: HashMap<Whose, Shown> = HashMap::new();

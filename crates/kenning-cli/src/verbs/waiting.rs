@@ -29,14 +29,34 @@ pub(super) fn embedded(
     outcome: Outcome,
     output: &mut Output<'_>,
 ) -> Result<Outcome> {
+    let (theirs, table) = (database.clone(), table.to_owned());
+    settled(database, waiting, outcome, output, move || theirs.wait_embedded(&table))
+}
+
+/// The same for everything of a tenant.
+pub(super) fn indexed(
+    database: &Database,
+    waiting: &Waiting,
+    outcome: Outcome,
+    output: &mut Output<'_>,
+) -> Result<Outcome> {
+    let theirs = database.clone();
+    settled(database, waiting, outcome, output, move || theirs.wait_indexed())
+}
+
+fn settled(
+    database: &Database,
+    waiting: &Waiting,
+    outcome: Outcome,
+    output: &mut Output<'_>,
+    work: impl FnOnce() -> Result<()> + Send + 'static,
+) -> Result<Outcome> {
     if waiting.no_wait {
         return Ok(outcome);
     }
     // What was stored is told before, as this may take.
     output.flush()?;
-    let theirs = database.clone();
-    let table = table.to_owned();
-    match wait(database, output, move || theirs.wait_embedded(&table)) {
+    match wait(database, output, work) {
         Ok(Outcome::Interrupted) => {
             say("interrupted: it is stored; whoever opens the database next makes its vectors");
             Ok(Outcome::Interrupted)

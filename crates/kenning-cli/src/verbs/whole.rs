@@ -87,7 +87,7 @@ fn indexed(database: &Database, wanted: &Waiting, output: &mut Output<'_>) -> Re
     let mut outcome = Outcome::Done;
     for tenant in database.tenants()? {
         if !matches!(outcome, Outcome::Interrupted) {
-            outcome = waiting::embedded(&database.tenant(&tenant)?, wanted, outcome, output)?;
+            outcome = waiting::indexed(&database.tenant(&tenant)?, wanted, outcome, output)?;
         }
     }
     Ok(outcome)

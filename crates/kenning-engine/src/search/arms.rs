@@ -27,12 +27,18 @@ const WORDS_DEPTH: usize = 1_000;
 /// Candidates of an arm over vectors, for each hit that is wanted, and at least.
 const VECTORS_PER_HIT: usize = 4;
 const VECTORS_DEPTH: usize = 200;
+const ALONE_SPARE_PART: usize = 8;
+const ALONE_SPARE: usize = 3;
 /// Candidates that a graph keeps beyond those that it gives.
 const GRAPH_SPARE: usize = 50;
 
-/// How many candidates are asked of each arm for so many hits.
-pub(super) fn depth(wanted: usize) -> usize {
-    (wanted * VECTORS_PER_HIT).max(VECTORS_DEPTH)
+/// How many candidates are asked of each arm for so many hits. Where one arm decides alone, those
+/// that are wanted, and a few in the place of such as the view does not show.
+pub(super) fn depth(mode: Mode, wanted: usize) -> usize {
+    match mode {
+        Mode::Hybrid => (wanted * VECTORS_PER_HIT).max(VECTORS_DEPTH),
+        Mode::Words | Mode::Vectors => wanted + wanted / ALONE_SPARE_PART + ALONE_SPARE,
+    }
 }
 
 /// What is known of each of many records.
@@ -351,7 +357,8 @@ impl<'a> Arms<'a> {
     pub(super) async fn ask(&mut self, depth: usize) -> Result<Candidates> {
         let mut found = Candidates::default();
         if self.questions.iter().any(|(_, question)| !question.is_empty()) {
-            let depth = depth.max(WORDS_DEPTH);
+            let is_alone = self.search.ask.mode == Mode::Words;
+            let depth = if is_alone { depth } else { depth.max(WORDS_DEPTH) };
             found.words = self.by_words(depth, false)?;
             let pieces: Vec<Pieced<'_>> = self.words.iter().flat_map(Searched::pieces).collect();
             let is_hybrid = self.search.ask.mode == Mode::Hybrid;

@@ -38,6 +38,8 @@ const PART_BYTES: usize = 512 << 20;
 const CHANGES_MAX: u64 = 200_000;
 /// Versions after which even a little is made a part, so that there is less of the log to read.
 const VERSIONS_MAX: Version = 50_000;
+/// How often one tenant is looked at before others are.
+const ROUNDS: usize = 16;
 /// Threads that make a graph.
 const THREADS: usize = 2;
 
@@ -71,11 +73,16 @@ impl Unsealed {
         self.tenants().get(&tenant).is_some_and(|changes| *changes >= CHANGES_MAX)
     }
 
-    /// The tenants to look at, and how much each changed.
-    fn due(&self) -> Vec<(TenantNo, u64)> {
+    /// The tenants to look at.
+    fn due(&self) -> Vec<TenantNo> {
         let tenants = self.tenants();
-        let is_due = |(_, changes): &(TenantNo, u64)| *changes >= self.changes_min;
-        tenants.iter().map(|(tenant, changes)| (*tenant, *changes)).filter(is_due).collect()
+        let due = tenants.iter().filter(|(_, changes)| **changes >= self.changes_min);
+        due.map(|(tenant, _)| *tenant).collect()
+    }
+
+    /// How much a tenant changed.
+    fn of(&self, tenant: TenantNo) -> u64 {
+        self.tenants().get(&tenant).copied().unwrap_or(0)
     }
 
     /// Notes that so many changes were looked at.
@@ -113,12 +120,17 @@ async fn round(handle: &Handle, finders: &Finders) -> Result<()> {
     let tenants = crate::tenants::all(&view).await?;
     drop(view);
     let mut done = Ok(());
-    for (number, changes) in due {
+    for number in due {
+        let changes = shared.unsealed.of(number);
         if let Some(tenant) = living(handle, &tenants, number).await? {
             let sealing = Sealing { handle, tenant: &tenant, finders };
-            done = done.and(unless_dropped(sealing.work().await));
+            let worked = unless_dropped(sealing.work().await);
+            if worked.is_ok() {
+                continue;
+            }
+            done = done.and(worked);
         }
-        // Also after an error: who writes must not wait for what does not get done.
+        // Who writes must not wait for what does not get done.
         shared.unsealed.settle(number, changes);
         shared.nudge();
     }
@@ -254,8 +266,13 @@ pub(crate) struct Sealing<'a> {
 impl Sealing<'_> {
     /// Does whatever is to be done.
     async fn work(&self) -> Result<()> {
-        loop {
+        let unsealed = &self.handle.shared().unsealed;
+        for _ in 0..ROUNDS {
+            let changes = unsealed.of(self.tenant.number);
             let sight = self.follow().await?;
+            // Who writes waits for what is not followed yet, and not for parts that are merged.
+            unsealed.settle(self.tenant.number, changes);
+            self.handle.shared().nudge();
             let mut worked = self.forget_dropped(&sight).await?;
             for index in &sight.indexes {
                 // What is left is done when it is opened again.
@@ -268,6 +285,10 @@ impl Sealing<'_> {
                 return Ok(());
             }
         }
+        // Others wait, too.
+        unsealed.ask(self.tenant.number);
+        self.handle.shared().seal.ring();
+        Ok(())
     }
 
     /// One part of everything, with a graph, of every index.

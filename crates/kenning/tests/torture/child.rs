@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kenning::{
-    Bug, Database, Draft, Error, ErrorKind, Id, Json, Options, Settings, TransactionId, World,
+    Ask, Bug, Database, Draft, Error, ErrorKind, Id, Json, Options, Settings, TransactionId, World,
 };
 use kenning_store::block_on;
 use kenning_test::syscalls::{self, Action, Armed, Call, Plan};
@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::chance::{Chance, Check, Failure};
 use crate::chores::{self, Chores};
-use crate::compare::{SHAPES, change, create_tables, perform_alone, perform_in};
+use crate::compare::{SHAPES, WORDS, change, create_tables, perform_alone, perform_in};
 use crate::plain::{Op, State};
 
 /// What a child is asked to do.
@@ -320,6 +320,7 @@ impl Child {
                 (Some(chore), _) => block_on(self.chore(db, chore, stamp, &mut chance)),
                 (None, 0..=39) => block_on(self.alone(db, stamp, &mut chance)),
                 (None, 40..=54) => block_on(self.count(db, &mut chance)),
+                (None, 55..=69) => block_on(self.look(db, &mut chance)),
                 (None, _) => block_on(self.together(db, &mut chance)),
             };
             if let Err(Failure(why)) = done {
@@ -358,6 +359,15 @@ impl Child {
             Err(error) => self.refused(db, &name, None, &error).await?,
         }
         Ok(())
+    }
+
+    /// A search: it reads the log into memory while the sealer makes parts.
+    async fn look(&self, db: &Database, chance: &mut Chance) -> Check {
+        let ask = Ask::text(*chance.pick(WORDS)).table("people").limit(5);
+        match db.search(&ask).await {
+            Ok(_) => Ok(()),
+            Err(error) => self.staging(&error),
+        }
     }
 
     /// Reads a counter and writes one more: a lost update would show.

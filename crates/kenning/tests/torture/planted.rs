@@ -181,7 +181,7 @@ pub(crate) fn forget_backups(torture: &Torture) -> Result<Ended, Failure> {
 /// between two steps that the bug has turned around.
 fn sealing(torture: &Torture, bug: Bug) -> Result<Ended, Failure> {
     noticed(bug, |planted| {
-        for nth in (41..41 + 3 * SEALING_ENDS).step_by(3) {
+        for nth in (SEALING_FROM..).step_by(7).take(SEALING_ENDS) {
             let folder = tempfile::tempdir()?;
             let path = folder.path().join("db");
             let mut ledger = Ledger::default();
@@ -190,7 +190,7 @@ fn sealing(torture: &Torture, bug: Bug) -> Result<Ended, Failure> {
                 path: path.clone(),
                 seed: (torture.seed % 1_000) * 10_000 + nth,
                 threads: 1,
-                rounds: 200,
+                rounds: 400,
                 fault: Fault::At(Call::Sync, nth, What::Exit),
                 bug: planted,
                 chores: Chores::None,
@@ -203,8 +203,9 @@ fn sealing(torture: &Torture, bug: Bug) -> Result<Ended, Failure> {
     })
 }
 
-/// Ends of one suite.
-const SEALING_ENDS: u64 = 16;
+/// Ends of one suite, and the sync of the first one: then there are parts to be merged.
+const SEALING_ENDS: usize = 16;
+const SEALING_FROM: u64 = 62;
 
 pub(crate) fn name_before_part(torture: &Torture) -> Result<Ended, Failure> {
     sealing(torture, Bug::NameBeforePart)

@@ -173,8 +173,8 @@ async fn build(shared: &Arc<Shared>) -> Result<()> {
 /// Does what one note says, to the end.
 async fn work(handle: &Handle, tenant: &Arc<Tenant>, note: &[u8]) -> Result<()> {
     let mut rows = STEP_ROWS;
-    let mut cleared = None;
-    for n_steps in 1_usize.. {
+    let (mut cleared, mut n_steps) = (None, 0_usize);
+    loop {
         let mut transaction = Transaction::begin(handle, tenant, None)?;
         transaction.reads_checked = true;
         let before = transaction.version();
@@ -185,7 +185,7 @@ async fn work(handle: &Handle, tenant: &Arc<Tenant>, note: &[u8]) -> Result<()> 
         }
         match transaction.commit().await {
             Ok(done) if more => {
-                (rows, cleared) = ((rows * 2).min(STEP_ROWS), upto);
+                (rows, cleared, n_steps) = ((rows * 2).min(STEP_ROWS), upto, n_steps + 1);
                 let is_alone = done.version <= before + 1;
                 let is_rest = n_steps.is_multiple_of(REST_EVERY) && !is_alone;
                 if is_rest && !handle.shared().build.wait_at_most(REST_MS) {
@@ -197,7 +197,6 @@ async fn work(handle: &Handle, tenant: &Arc<Tenant>, note: &[u8]) -> Result<()> 
             Err(error) => return Err(error),
         }
     }
-    Ok(())
 }
 
 /// One step of what the note says; whether there is more to do. What was `cleared` before is passed

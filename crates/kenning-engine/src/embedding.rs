@@ -87,11 +87,7 @@ pub(crate) fn run(shared: &Arc<Shared>) {
         if !shared.embed.wait_at_most(GATHER_MS) {
             return;
         }
-        for tenant in shared.unembedded.take() {
-            if let Err(error) = block_on(look(&handle, &finders, tenant, Turn::First)) {
-                shared.unembedded.break_off(tenant, error);
-            }
-        }
+        round(&handle, &finders, shared.unembedded.take(), Turn::First);
         if !shared.unembedded.troubled().is_empty() {
             shared.embed_again.ring();
         }
@@ -110,12 +106,7 @@ pub(crate) fn run_again(shared: &Arc<Shared>) {
         if !shared.embed_again.wait_at_most(retry_ms) {
             return;
         }
-        for tenant in shared.unembedded.troubled() {
-            if let Err(error) = block_on(look(&handle, &finders, tenant, Turn::Again)) {
-                shared.unembedded.break_off(tenant, error);
-            }
-            shared.unembedded.note(tenant);
-        }
+        round(&handle, &finders, shared.unembedded.troubled(), Turn::Again);
         shared.embed.ring();
         shared.nudge();
         if shared.unembedded.troubled().is_empty() {
@@ -136,13 +127,35 @@ enum Turn {
     Again,
 }
 
-/// Looks at a tenant that changed.
-async fn look(handle: &Handle, finders: &Finders, number: TenantNo, turn: Turn) -> Result<()> {
+/// Looks at tenants that changed.
+fn round(handle: &Handle, finders: &Finders, due: impl IntoIterator<Item = TenantNo>, turn: Turn) {
     let shared = handle.shared();
-    let view = View::now(handle, shared.tenants.root())?;
-    let tenants = crate::tenants::all(&view).await?;
-    drop(view);
-    match living(handle, &tenants, number).await? {
+    let root = || View::now(handle, shared.tenants.root());
+    let tenants = block_on(async { crate::tenants::all(&root()?).await });
+    for number in due {
+        let looked = match &tenants {
+            Ok(tenants) => block_on(look(handle, finders, tenants, number, turn)),
+            Err(error) => Err(error.again()),
+        };
+        if let Err(error) = looked {
+            shared.unembedded.break_off(number, error);
+        }
+        if turn == Turn::Again {
+            shared.unembedded.note(number);
+        }
+    }
+}
+
+/// Looks at a tenant that changed, if it is still there.
+async fn look(
+    handle: &Handle,
+    finders: &Finders,
+    tenants: &[(String, TenantNo)],
+    number: TenantNo,
+    turn: Turn,
+) -> Result<()> {
+    let shared = handle.shared();
+    match living(handle, tenants, number).await? {
         Some(tenant) => {
             let embedding = Embedding { handle, tenant: &tenant, finders, turn };
             unless_dropped(embedding.work().await)
@@ -213,9 +226,15 @@ impl Embedding<'_> {
             // What the others have done says nothing of who failed.
             Turn::Again => 0,
         };
-        let mut positions = Vec::with_capacity(wanted.len());
+        let mut stored = Vec::with_capacity(wanted.len());
         for one in &wanted {
-            positions.push(match embedded(&view, one.table, &one.spec).await? {
+            stored.push(embedded(&view, one.table, &one.spec).await?);
+        }
+        // A view that is held keeps what is purged meanwhile.
+        drop(view);
+        let mut positions = Vec::with_capacity(wanted.len());
+        for (one, stored) in wanted.iter().zip(stored) {
+            positions.push(match stored {
                 // What changed since may have had no text.
                 Some(position) => Some(position.max(before)),
                 None => match self.begin(one, erased).await? {
@@ -225,8 +244,6 @@ impl Embedding<'_> {
                 },
             });
         }
-        // A view that is held keeps what is purged meanwhile.
-        drop(view);
         let Some(until) = self.follow(&wanted, &mut positions, schemas, erased).await? else {
             return self.come_back();
         };
